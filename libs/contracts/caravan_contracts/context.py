@@ -1,0 +1,114 @@
+"""Who asks, until when, and in which trace: what every message carries in its headers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import orjson
+
+from caravan_contracts import headers as h
+from caravan_contracts.errors import InvalidRequest
+
+DEFAULT_TENANT = "default"
+DEFAULT_TIMEOUT = 600.0
+"""Seconds a request may take in all when its caller names no deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """On whose behalf a message is sent. Only bus users of services may set it (their allow-lists say so)."""
+
+    tenant: str = DEFAULT_TENANT
+    subject: str = "anonymous"
+    roles: tuple[str, ...] = ()
+
+    def may(self, role: str) -> bool:
+        """Whether this principal has `role`; `admin` has them all."""
+        return role in self.roles or "admin" in self.roles
+
+    def encode(self) -> str:
+        """One header line: ASCII JSON."""
+        return _encode_principal(self)
+
+    @staticmethod
+    def decode(text: str) -> Principal:
+        """The opposite of :meth:`encode`; raises InvalidRequest."""
+        return _decode_principal(text)
+
+
+@lru_cache(maxsize=1024)
+def _encode_principal(principal: Principal) -> str:
+    import json  # the standard library escapes non-ASCII text, as a header needs; cached, so off the hot path
+
+    return json.dumps(
+        {"tenant": principal.tenant, "subject": principal.subject, "roles": principal.roles},
+        separators=(",", ":"),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _decode_principal(text: str) -> Principal:
+    try:
+        data = orjson.loads(text)
+        return Principal(
+            str(data["tenant"]), str(data["subject"]), tuple(str(r) for r in data.get("roles", ()))
+        )
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise InvalidRequest(f"the header {h.PRINCIPAL} cannot be read: {error}") from error
+
+
+ANONYMOUS = Principal()
+SYSTEM = Principal(subject="system", roles=("admin",))
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """What travels with a request. `deadline` is on this machine's monotonic clock (seconds); on the wire it is
+    the time left, so that clocks need not agree."""
+
+    request_id: str
+    principal: Principal = ANONYMOUS
+    deadline: float = field(default_factory=lambda: time.monotonic() + DEFAULT_TIMEOUT)
+    traceparent: str = ""
+    tracestate: str = ""
+    idempotency_key: str = ""
+
+    @property
+    def remaining(self) -> float:
+        """Seconds left; negative when it is over."""
+        return self.deadline - time.monotonic()
+
+    def to_headers(self) -> dict[str, str]:
+        """The headers of a message sent for this request."""
+        made = {
+            h.REQUEST_ID: self.request_id,
+            h.PRINCIPAL: self.principal.encode(),
+            h.DEADLINE_MS: str(max(0, int(self.remaining * 1000))),
+        }
+        if self.traceparent:
+            made[h.TRACEPARENT] = self.traceparent
+            if self.tracestate:
+                made[h.TRACESTATE] = self.tracestate
+        if self.idempotency_key:
+            made[h.IDEMPOTENCY_KEY] = self.idempotency_key
+        return made
+
+    @staticmethod
+    def from_headers(headers: Mapping[str, str]) -> RequestContext:
+        """The context of a message; missing headers take their defaults. Raises InvalidRequest."""
+        try:
+            left = float(headers[h.DEADLINE_MS]) / 1000 if h.DEADLINE_MS in headers else DEFAULT_TIMEOUT
+        except ValueError as error:
+            raise InvalidRequest(f"the header {h.DEADLINE_MS} is no number") from error
+        principal = headers.get(h.PRINCIPAL)
+        return RequestContext(
+            request_id=headers.get(h.REQUEST_ID, ""),
+            principal=Principal.decode(principal) if principal else ANONYMOUS,
+            deadline=time.monotonic() + left,
+            traceparent=headers.get(h.TRACEPARENT, ""),
+            tracestate=headers.get(h.TRACESTATE, ""),
+            idempotency_key=headers.get(h.IDEMPOTENCY_KEY, ""),
+        )

@@ -1,0 +1,29 @@
+"""Names of the message headers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+REQUEST_ID: Final = "Caravan-Request-Id"
+PRINCIPAL: Final = "Caravan-Principal"
+"""JSON ``{tenant, subject, roles}``; believed because only service users may publish where it is read."""
+DEADLINE_MS: Final = "Caravan-Deadline-Ms"
+"""Milliseconds left, not a time of day."""
+TRACEPARENT: Final = "traceparent"
+TRACESTATE: Final = "tracestate"
+IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+CONTENT_TYPE: Final = "Content-Type"
+
+CALL: Final = "Caravan-Call"
+"""JSON of :class:`caravan_contracts.inference.CallSpec`: what the worker must know without parsing the body."""
+WINDOW: Final = "Caravan-Window"
+"""Bytes of credit; its presence asks for frames. Without it a reply is plain messages (plain mode)."""
+CLAIM: Final = "Caravan-Claim"
+"""JSON ``{ref, sha256, size}``: the body lies in the blob store and the message's own is empty."""
+PROVIDER_DATA: Final = "Caravan-Provider-Data"
+"""JSON of the caller's own provider keys. Never logged, never stored."""
+
+SERVICE_ERROR_CODE: Final = "Nats-Service-Error-Code"
+SERVICE_ERROR: Final = "Nats-Service-Error"
+STATUS: Final = "Status"
+"""Set by the server itself; `503` means that nobody subscribes."""

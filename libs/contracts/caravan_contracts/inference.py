@@ -1,0 +1,128 @@
+"""Messages of the inference service: what a worker is asked, and what its END frame tells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import orjson
+
+from caravan_contracts.errors import InvalidRequest
+
+SERVICE = "inference"
+JSON_BODY = "application/json"
+EVENT_STREAM = "text/event-stream"
+DONE_EVENT = b"data: [DONE]\n\n"
+
+
+class Verb(StrEnum):
+    """What an inference worker does. The body is the JSON of OpenAI's operation of that name, untouched."""
+
+    CHAT = "chat"
+    COMPLETIONS = "completions"
+    EMBEDDINGS = "embeddings"
+
+
+@dataclass(frozen=True, slots=True)
+class CallSpec:
+    """What a worker must know of a request without parsing its body (header ``Caravan-Call``)."""
+
+    provider: str
+    """Id of the provider that serves it."""
+    model: str
+    """The provider's own model id."""
+    shown_model: str
+    """The model id the client wrote: it stands in the body, and in the answers."""
+    stream: bool = False
+    include_usage: bool = False
+    """Whether the client itself asked for the usage chunk of a stream."""
+
+    def encode(self) -> str:
+        """One header line: ASCII JSON, no line break can be in it."""
+        import json
+
+        row = [self.provider, self.model, self.shown_model, int(self.stream), int(self.include_usage)]
+        return json.dumps(row, separators=(",", ":"))
+
+    @staticmethod
+    def decode(text: str) -> CallSpec:
+        """The opposite of :meth:`encode`; raises InvalidRequest."""
+        try:
+            provider, model, shown, stream, usage = orjson.loads(text)
+            return CallSpec(str(provider), str(model), str(shown), bool(stream), bool(usage))
+        except (orjson.JSONDecodeError, ValueError, TypeError) as error:
+            raise InvalidRequest(f"the header Caravan-Call cannot be read: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens, as the provider counted them."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+
+    @staticmethod
+    def from_openai(usage: object) -> Usage | None:
+        """Read an OpenAI `usage` object (chat, completions or embeddings); None when it is none."""
+        if not isinstance(usage, dict):
+            return None
+
+        def count(value: object) -> int:
+            return value if isinstance(value, int) else 0
+
+        def detail(name: str, key: str) -> int:
+            part = usage.get(name)
+            return count(part.get(key)) if isinstance(part, dict) else 0
+
+        return Usage(
+            count(usage.get("prompt_tokens")),
+            count(usage.get("completion_tokens")),
+            detail("prompt_tokens_details", "cached_tokens"),
+            detail("completion_tokens_details", "reasoning_tokens"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What the worker learned while it forwarded: metering, caching and audit read this, not the tokens."""
+
+    response_id: str = ""
+    model: str = ""
+    """The model id the provider reported."""
+    finish_reason: str = ""
+    usage: Usage | None = None
+    first_token_ms: float = 0.0
+    """From admission by the worker to the first byte of the provider's answer."""
+    content_type: str = EVENT_STREAM
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it stands in the END frame."""
+        made: dict[str, Any] = {"content_type": self.content_type}
+        if self.response_id:
+            made["id"] = self.response_id
+        if self.model:
+            made["model"] = self.model
+        if self.finish_reason:
+            made["finish_reason"] = self.finish_reason
+        if self.first_token_ms:
+            made["first_token_ms"] = round(self.first_token_ms, 2)
+        if self.usage is not None:
+            u = self.usage
+            made["usage"] = [u.prompt_tokens, u.completion_tokens, u.cached_tokens, u.reasoning_tokens]
+        return made
+
+    @staticmethod
+    def from_dict(data: dict[str, Any]) -> Summary:
+        """The opposite of :meth:`to_dict`."""
+        usage = data.get("usage")
+        return Summary(
+            response_id=data.get("id", ""),
+            model=data.get("model", ""),
+            finish_reason=data.get("finish_reason", ""),
+            usage=Usage(*usage) if usage is not None else None,
+            first_token_ms=data.get("first_token_ms", 0.0),
+            content_type=data.get("content_type", EVENT_STREAM),
+        )

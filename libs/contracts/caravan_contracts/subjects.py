@@ -1,0 +1,95 @@
+"""Every subject and inbox of the bus. Nobody else writes a subject by hand.
+
+Shapes (all tokens lower-case ASCII, at most eight, user text never among them):
+
+``caravan.v1.<service>.<verb>``                    request/reply, queue group = service
+``caravan.v1.<service>.<verb>.<tenant>.<user>``    the same verb for a foreign bus user
+``caravan.v1.<service>.at.<worker>.<verb>``        one worker, directly
+``caravan.v1.ctl.<worker>.<stream>``               control of one stream
+``caravan.v1.evt.<domain>.<fact>``                 facts
+``_INBOX.<user>.<instance>.<number>``              replies and frames
+"""
+
+from __future__ import annotations
+
+import re
+
+PREFIX = "caravan.v1"
+INBOX = "_INBOX"
+_TOKEN = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
+
+
+def token(text: str) -> str:
+    """Return `text` if it may stand between two dots of a subject; raise ValueError otherwise."""
+    if not _TOKEN.match(text):
+        raise ValueError(f"{text!r} is no subject token: use 1-63 of a-z 0-9 _ -, a letter or digit first")
+    return text
+
+
+def request(service: str, verb: str) -> str:
+    """Where any worker of `service` answers `verb`; subscribers use the queue group `service`."""
+    return f"{PREFIX}.{token(service)}.{token(verb)}"
+
+
+def entry(service: str, verb: str, tenant: str, user: str) -> str:
+    """Where the foreign bus user `user` asks for `verb`; its credentials allow it no other tail."""
+    return f"{request(service, verb)}.{token(tenant)}.{token(user)}"
+
+
+def entry_wildcard(service: str, verb: str) -> str:
+    """What a worker subscribes to for every foreign user of `verb`."""
+    return f"{request(service, verb)}.*.*"
+
+
+def entry_identity(subject: str) -> tuple[str, str]:
+    """``(tenant, user)`` of a subject made by :func:`entry`."""
+    tenant, user = subject.rsplit(".", 2)[-2:]
+    return tenant, user
+
+
+def at_worker(service: str, worker: str, verb: str) -> str:
+    """The private subject of one worker for one verb."""
+    return f"{PREFIX}.{token(service)}.at.{token(worker)}.{token(verb)}"
+
+
+def at_worker_wildcard(service: str, worker: str) -> str:
+    """What a worker subscribes to for all its verbs."""
+    return f"{PREFIX}.{token(service)}.at.{token(worker)}.*"
+
+
+def control(worker: str, stream: str) -> str:
+    """Credit, resend and cancel of one stream of `worker`; `stream` as in :func:`stream_of`."""
+    return f"{PREFIX}.ctl.{worker}.{stream}"
+
+
+def control_wildcard(worker: str) -> str:
+    """What a worker subscribes to for the control of all its streams."""
+    return f"{PREFIX}.ctl.{token(worker)}.*"
+
+
+def event(domain: str, fact: str) -> str:
+    """A fact that everybody may hear."""
+    return f"{PREFIX}.evt.{token(domain)}.{token(fact)}"
+
+
+def inbox_prefix(user: str, instance: str) -> str:
+    """All replies to one process: ``_INBOX.<bus user>.<instance>``."""
+    return f"{INBOX}.{token(user)}.{token(instance)}"
+
+
+def stream_of(reply: str) -> str:
+    """The stream id of a reply inbox: its last two tokens, ``<instance>-<number>``."""
+    head, _, number = reply.rpartition(".")
+    return f"{head.rpartition('.')[2]}-{number}"
+
+
+def owner_of(reply: str) -> str:
+    """The bus user that may read `reply`, or "" when it is no inbox of ours."""
+    parts = reply.split(".")
+    return parts[1] if len(parts) >= 3 and parts[0] == INBOX else ""
+
+
+PRESENCE = event("worker", "presence")
+PRESENCE_WANTED = event("worker", "presence-wanted")
+REGISTRY_CHANGED = event("registry", "changed")
+REGISTRY_REVISION = event("registry", "revision")
