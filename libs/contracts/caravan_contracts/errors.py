@@ -27,6 +27,8 @@ from typing import Any, ClassVar
 
 import orjson
 
+ErrorClass = type["CaravanError"]
+
 
 class CaravanError(Exception):
     """The base: something failed on our side.
@@ -38,7 +40,7 @@ class CaravanError(Exception):
     type: str = "server_error"
     code: str | None = "internal_error"
     retryable: bool = False
-    _by_code: ClassVar[dict[str, type[CaravanError]]] = {}
+    _by_code: ClassVar[dict[str, ErrorClass]] = {}
 
     def __init__(
         self,
