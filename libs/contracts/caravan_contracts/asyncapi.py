@@ -33,7 +33,9 @@ _REPLIES: dict[Pattern, str] = {
 }
 
 
-def _message(channel: Channel, model: type[BaseModel] | None, text: str, headers: bool) -> dict[str, Any]:
+def _message(
+    channel: Channel, model: type[BaseModel] | None, text: str, headers: bool
+) -> dict[str, Any]:
     made: dict[str, Any] = {"summary": text}
     if model is not None:
         made = {
@@ -53,8 +55,15 @@ def document() -> dict[str, Any]:
     models: dict[str, type[BaseModel]] = {}
     for channel in CHANNELS:
         key = channel.name.replace(".", "_").replace("-", "_")
-        asks = channel.pattern is not Pattern.FACT and channel.pattern is not Pattern.CONTROL
-        messages = {"request": _message(channel, channel.request, _PAYLOADS[channel.pattern], asks)}
+        asks = (
+            channel.pattern is not Pattern.FACT
+            and channel.pattern is not Pattern.CONTROL
+        )
+        messages = {
+            "request": _message(
+                channel, channel.request, _PAYLOADS[channel.pattern], asks
+            )
+        }
         for model in (channel.request, channel.reply):
             if model is not None:
                 models[model.__name__] = model
@@ -62,7 +71,8 @@ def document() -> dict[str, Any]:
             "address": channel.address,
             "summary": channel.summary,
             "parameters": {
-                name: {"description": _PARAMETERS[name]} for name in _PARAMETER.findall(channel.address)
+                name: {"description": _PARAMETERS[name]}
+                for name in _PARAMETER.findall(channel.address)
             },
             "messages": messages,
         }
@@ -83,7 +93,12 @@ def document() -> dict[str, Any]:
                 "address": None,
                 "summary": f"replies of {channel.name}, at the request's own inbox",
                 "messages": {
-                    "reply": _message(channel, channel.reply, _REPLIES.get(channel.pattern, "JSON"), False)
+                    "reply": _message(
+                        channel,
+                        channel.reply,
+                        _REPLIES.get(channel.pattern, "JSON"),
+                        False,
+                    )
                 },
             }
             operation["reply"] = {
@@ -93,7 +108,8 @@ def document() -> dict[str, Any]:
         operations[f"receive_{key}"] = operation
     ordered = sorted(models.values(), key=lambda model: model.__name__)
     _, schemas = models_json_schema(
-        [(m, "validation") for m in ordered], ref_template="#/components/schemas/{model}"
+        [(m, "validation") for m in ordered],
+        ref_template="#/components/schemas/{model}",
     )
     return {
         "asyncapi": "3.0.0",
@@ -114,9 +130,15 @@ def document() -> dict[str, Any]:
         "channels": channels,
         "operations": operations,
         "components": {
-            "schemas": {**schemas.get("$defs", {}), "RequestHeaders": _request_headers()},
+            "schemas": {
+                **schemas.get("$defs", {}),
+                "RequestHeaders": _request_headers(),
+            },
             "securitySchemes": {
-                "nkey": {"type": "asymmetricEncryption", "description": "an NKEY user per service"}
+                "nkey": {
+                    "type": "asymmetricEncryption",
+                    "description": "an NKEY user per service",
+                }
             },
         },
         "x-allow-lists": {
@@ -147,7 +169,10 @@ def _request_headers() -> dict[str, Any]:
                 "type": "string",
                 "description": "JSON [provider, model, shown model, stream, include usage]",
             },
-            h.WINDOW: {"type": "string", "description": "bytes of credit; asks for frames"},
+            h.WINDOW: {
+                "type": "string",
+                "description": "bytes of credit; asks for frames",
+            },
             h.CLAIM: {
                 "type": "string",
                 "description": "JSON {ref, sha256, size} of a body in the blob store",

@@ -59,7 +59,9 @@ class Channel:
     @property
     def wildcard(self) -> str:
         """The address with ``*`` for each parameter."""
-        return ".".join("*" if part.startswith("{") else part for part in self.address.split("."))
+        return ".".join(
+            "*" if part.startswith("{") else part for part in self.address.split(".")
+        )
 
 
 ANYBODY: Final = ("*",)
@@ -96,7 +98,11 @@ def _inference() -> list[Channel]:
 
 
 def _request(
-    verb: str, publishers: tuple[str, ...], request: type[BaseModel], reply: type[BaseModel], summary: str
+    verb: str,
+    publishers: tuple[str, ...],
+    request: type[BaseModel],
+    reply: type[BaseModel],
+    summary: str,
 ) -> Channel:
     return Channel(
         name=f"registry.{verb}",
@@ -113,10 +119,30 @@ def _request(
 
 CHANNELS: Final[tuple[Channel, ...]] = (
     *_inference(),
-    _request("snapshot", CALLERS, r.SnapshotRequest, r.SnapshotPage, "every resource, page by page"),
-    _request("put", (GATEWAY, OPERATOR), r.PutResource, r.Changed, "create or replace a resource"),
-    _request("delete", (GATEWAY, OPERATOR), r.DeleteResource, r.Changed, "remove a resource"),
-    _request("report_models", (INFERENCE,), r.ReportModels, r.ReportAccepted, "what a provider lists"),
+    _request(
+        "snapshot",
+        CALLERS,
+        r.SnapshotRequest,
+        r.SnapshotPage,
+        "every resource, page by page",
+    ),
+    _request(
+        "put",
+        (GATEWAY, OPERATOR),
+        r.PutResource,
+        r.Changed,
+        "create or replace a resource",
+    ),
+    _request(
+        "delete", (GATEWAY, OPERATOR), r.DeleteResource, r.Changed, "remove a resource"
+    ),
+    _request(
+        "report_models",
+        (INFERENCE,),
+        r.ReportModels,
+        r.ReportAccepted,
+        "what a provider lists",
+    ),
     Channel(
         "control",
         f"{s.PREFIX}.ctl.{{worker}}.{{stream}}",

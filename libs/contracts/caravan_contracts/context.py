@@ -44,7 +44,11 @@ def _encode_principal(principal: Principal) -> str:
     import json  # the standard library escapes non-ASCII text, as a header needs; cached, so off the hot path
 
     return json.dumps(
-        {"tenant": principal.tenant, "subject": principal.subject, "roles": principal.roles},
+        {
+            "tenant": principal.tenant,
+            "subject": principal.subject,
+            "roles": principal.roles,
+        },
         separators=(",", ":"),
     )
 
@@ -54,10 +58,14 @@ def _decode_principal(text: str) -> Principal:
     try:
         data = orjson.loads(text)
         return Principal(
-            str(data["tenant"]), str(data["subject"]), tuple(str(r) for r in data.get("roles", ()))
+            str(data["tenant"]),
+            str(data["subject"]),
+            tuple(str(r) for r in data.get("roles", ())),
         )
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise InvalidRequest(f"the header {h.PRINCIPAL} cannot be read: {error}") from error
+        raise InvalidRequest(
+            f"the header {h.PRINCIPAL} cannot be read: {error}"
+        ) from error
 
 
 ANONYMOUS = Principal()
@@ -100,7 +108,11 @@ class RequestContext:
     def from_headers(headers: Mapping[str, str]) -> RequestContext:
         """The context of a message; missing headers take their defaults. Raises InvalidRequest."""
         try:
-            left = float(headers[h.DEADLINE_MS]) / 1000 if h.DEADLINE_MS in headers else DEFAULT_TIMEOUT
+            left = (
+                float(headers[h.DEADLINE_MS]) / 1000
+                if h.DEADLINE_MS in headers
+                else DEFAULT_TIMEOUT
+            )
         except ValueError as error:
             raise InvalidRequest(f"the header {h.DEADLINE_MS} is no number") from error
         principal = headers.get(h.PRINCIPAL)

@@ -64,7 +64,14 @@ class CaravanError(Exception):
 
     def to_body(self) -> dict[str, Any]:
         """The body of an OpenAI error: ``{"error": {message, type, param, code}}``, all four keys present."""
-        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
+        return {
+            "error": {
+                "message": self.message,
+                "type": self.type,
+                "param": self.param,
+                "code": self.code,
+            }
+        }
 
     def to_json(self) -> bytes:
         """:meth:`to_body` as JSON."""
@@ -89,14 +96,22 @@ class CaravanError(Exception):
             error = data["error"]
             cls = CaravanError._by_code.get(error.get("code") or "", CaravanError)
             made = cls(
-                str(error.get("message", "")), param=error.get("param"), retry_after=data.get("retry_after")
+                str(error.get("message", "")),
+                param=error.get("param"),
+                retry_after=data.get("retry_after"),
             )
             made.status = int(data.get("status", made.status))
             made.type = str(error.get("type", made.type))
             made.code = error.get("code")
             made.retryable = bool(data.get("retryable", False))
             return made
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError):
+        except (
+            orjson.JSONDecodeError,
+            KeyError,
+            TypeError,
+            ValueError,
+            AttributeError,
+        ):
             return CaravanError(f"unreadable error from a worker: {payload[:200]!r}")
 
 

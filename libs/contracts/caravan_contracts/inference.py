@@ -42,7 +42,13 @@ class CallSpec:
         """One header line: ASCII JSON, no line break can be in it."""
         import json
 
-        row = [self.provider, self.model, self.shown_model, int(self.stream), int(self.include_usage)]
+        row = [
+            self.provider,
+            self.model,
+            self.shown_model,
+            int(self.stream),
+            int(self.include_usage),
+        ]
         return json.dumps(row, separators=(",", ":"))
 
     @staticmethod
@@ -50,9 +56,13 @@ class CallSpec:
         """The opposite of :meth:`encode`; raises InvalidRequest."""
         try:
             provider, model, shown, stream, usage = orjson.loads(text)
-            return CallSpec(str(provider), str(model), str(shown), bool(stream), bool(usage))
+            return CallSpec(
+                str(provider), str(model), str(shown), bool(stream), bool(usage)
+            )
         except (orjson.JSONDecodeError, ValueError, TypeError) as error:
-            raise InvalidRequest(f"the header Caravan-Call cannot be read: {error}") from error
+            raise InvalidRequest(
+                f"the header Caravan-Call cannot be read: {error}"
+            ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +121,12 @@ class Summary:
             made["first_token_ms"] = round(self.first_token_ms, 2)
         if self.usage is not None:
             u = self.usage
-            made["usage"] = [u.prompt_tokens, u.completion_tokens, u.cached_tokens, u.reasoning_tokens]
+            made["usage"] = [
+                u.prompt_tokens,
+                u.completion_tokens,
+                u.cached_tokens,
+                u.reasoning_tokens,
+            ]
         return made
 
     @staticmethod

@@ -1,0 +1,101 @@
+"""Asking for inference over the bus: read the request, find the model, have a worker serve it.
+
+The gateway, the foreign-client entry of a worker and any service of the mesh ask through this one class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import orjson
+from caravan_contracts import headers as h
+from caravan_contracts.context import RequestContext
+from caravan_contracts.errors import InvalidRequest, RequestTooLarge
+from caravan_contracts.inference import SERVICE, CallSpec, Verb
+from caravan_contracts.openai import RequestFacts, read_request
+from caravan_contracts.registry import ModelType
+
+from caravan_bus.registry_view import RegistryView
+from caravan_bus.router import Outbound, RoutedStream, Router
+
+INLINE_LIMIT = 256 * 1024
+"""Larger bodies travel as a claim check."""
+_AFFINITY_BYTES = 512
+_WANTED: Mapping[Verb, ModelType] = {
+    Verb.CHAT: ModelType.LLM,
+    Verb.COMPLETIONS: ModelType.LLM,
+    Verb.EMBEDDINGS: ModelType.EMBEDDING,
+}
+
+
+class Claims(Protocol):
+    """Where big bodies lie while their request is under way (see caravan_storage.blobs)."""
+
+    async def check_in(self, data: bytes) -> str:
+        """Keep `data`; return the header line that claims it."""
+        ...
+
+    async def claim(self, line: str) -> bytes:
+        """Fetch what :meth:`check_in` kept."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request under way."""
+
+    facts: RequestFacts
+    spec: CallSpec
+    stream: RoutedStream
+
+
+class InferenceClient:
+    """One per process."""
+
+    def __init__(
+        self, view: RegistryView, router: Router, claims: Claims | None = None
+    ) -> None:
+        self._view = view
+        self._router = router
+        self._claims = claims
+
+    async def ask(
+        self,
+        verb: Verb,
+        body: bytes,
+        context: RequestContext,
+        provider_data: Mapping[str, str] | None = None,
+    ) -> Asked:
+        """Send OpenAI's JSON `body`; returns once a worker accepted. Raises InvalidRequest, ModelNotFound and
+        whatever :meth:`Router.send` raises."""
+        facts = read_request(verb, body)
+        target = self._view.catalog.resolve(facts.model, context.principal.tenant)
+        wanted = _WANTED[verb]
+        if target.model_type is not wanted:
+            raise InvalidRequest(
+                f"the model {facts.model!r} is of type {target.model_type.value}; {verb.value} needs {wanted.value}",
+                param="model",
+                code="wrong_model_type",
+            )
+        spec = CallSpec(
+            target.provider_id,
+            target.resource_id,
+            facts.model,
+            facts.stream,
+            facts.include_usage,
+        )
+        extra: dict[str, str] = {}
+        if provider_data:
+            extra[h.PROVIDER_DATA] = orjson.dumps(dict(provider_data)).decode()
+        affinity = body[:_AFFINITY_BYTES] if target.inline else b""
+        if len(body) > INLINE_LIMIT:
+            if self._claims is None:
+                raise RequestTooLarge(
+                    f"without Redis a body may have at most {INLINE_LIMIT} bytes"
+                )
+            extra[h.CLAIM] = await self._claims.check_in(body)
+            body = b""
+        outbound = Outbound(SERVICE, verb.value, spec, body, context, affinity, extra)
+        return Asked(facts, spec, await self._router.send(outbound))

@@ -1,0 +1,146 @@
+"""The registry as every gateway and worker sees it: a snapshot, kept fresh by facts and a beat.
+
+A fact that does not follow on what is known, or a beat that is ahead, means something was missed: the snapshot is
+fetched again. Whatever happens, a reader is at most two seconds behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+
+from caravan_contracts import subjects as s
+from caravan_contracts.context import SYSTEM, RequestContext
+from caravan_contracts.errors import CaravanError
+from caravan_contracts.registry import (
+    ChangeFact,
+    Resource,
+    RevisionBeat,
+    SnapshotPage,
+    SnapshotRequest,
+)
+from pydantic import ValidationError
+
+from caravan_bus import metrics
+from caravan_bus.catalog import Catalog
+from caravan_bus.requests import Requester
+from caravan_bus.tasks import cancel_and_wait
+from caravan_bus.transport import Message, Subscription, Transport
+
+log = logging.getLogger(__name__)
+
+_MAX_PAUSE = 2.0
+
+
+class RegistryView:
+    """One per process. `on_change` callbacks run after each change of the catalog."""
+
+    def __init__(self, transport: Transport, requester: Requester) -> None:
+        self._transport = transport
+        self._requester = requester
+        self._subscriptions: list[Subscription] = []
+        self._task: asyncio.Task[None] | None = None
+        self._stale = asyncio.Event()
+        self._loaded = asyncio.Event()
+        self.catalog = Catalog(())
+        self.revision = -1
+        self.on_change: list[Callable[[], None]] = []
+
+    async def start(self) -> None:
+        """Begin to follow; the first snapshot arrives when a registry answers (see :meth:`wait_loaded`)."""
+        self._subscriptions = [
+            await self._transport.subscribe(s.REGISTRY_CHANGED, self._on_fact),
+            await self._transport.subscribe(s.REGISTRY_REVISION, self._on_beat),
+        ]
+        await self._transport.flush()
+        self._stale.set()
+        self._task = asyncio.create_task(self._keep_fresh(), name="registry-view")
+
+    async def close(self) -> None:
+        """Stop following."""
+        await cancel_and_wait(self._task)
+        for subscription in self._subscriptions:
+            await subscription.unsubscribe()
+
+    @property
+    def loaded(self) -> bool:
+        """Whether any snapshot arrived yet."""
+        return self._loaded.is_set()
+
+    async def wait_loaded(self, timeout: float) -> bool:
+        """Wait for the first snapshot; False when `timeout` seconds were not enough."""
+        try:
+            await asyncio.wait_for(self._loaded.wait(), timeout)
+        except TimeoutError:
+            return False
+        return True
+
+    def _on_fact(self, message: Message) -> None:
+        try:
+            fact = ChangeFact.model_validate_json(message.data)
+        except ValidationError as error:
+            log.warning("unreadable registry fact: %d errors", error.error_count())
+            self._stale.set()
+            return
+        if fact.revision <= self.revision:
+            return
+        if fact.previous != self.revision:
+            self._stale.set()
+            return
+        self.catalog.apply(fact.changed, fact.removed)
+        self._moved_to(fact.revision)
+
+    def _on_beat(self, message: Message) -> None:
+        try:
+            beat = RevisionBeat.model_validate_json(message.data)
+        except ValidationError:
+            log.warning("unreadable registry beat")
+            return
+        if beat.revision != self.revision:
+            self._stale.set()
+
+    def _moved_to(self, revision: int) -> None:
+        self.revision = revision
+        metrics.REGISTRY_REVISION.set(revision)
+        for callback in self.on_change:
+            callback()
+
+    async def _keep_fresh(self) -> None:
+        pause = 0.1
+        while True:
+            await self._stale.wait()
+            self._stale.clear()
+            try:
+                revision, resources = await self._fetch()
+            except CaravanError as error:
+                log.info("the registry cannot be read yet: %s", error.message)
+                self._stale.set()
+                await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+                pause = min(_MAX_PAUSE, pause * 2)
+                continue
+            pause = 0.1
+            if revision != self.revision:
+                self.catalog = Catalog(resources)
+                self._moved_to(revision)
+            self._loaded.set()
+
+    async def _fetch(self) -> tuple[int, list[Resource]]:
+        while True:
+            resources: list[Resource] = []
+            page = await self._ask(SnapshotRequest())
+            resources += page.resources
+            while page.next and not page.restart:
+                page = await self._ask(
+                    SnapshotRequest(after=page.next, revision=page.revision)
+                )
+                resources += page.resources
+            if not page.restart:
+                return page.revision, resources
+
+    async def _ask(self, request: SnapshotRequest) -> SnapshotPage:
+        context = RequestContext("registry-view", SYSTEM)
+        return await self._requester.ask(
+            "registry", "snapshot", request, SnapshotPage, context, timeout=2.0
+        )

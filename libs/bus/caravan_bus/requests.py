@@ -1,0 +1,105 @@
+"""Request and reply for control messages: one wildcard inbox, typed messages, errors as exceptions."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TypeVar
+
+from caravan_contracts import headers as h
+from caravan_contracts import subjects as s
+from caravan_contracts.context import RequestContext
+from caravan_contracts.errors import (
+    CaravanError,
+    DeadlineExceeded,
+    DependencyDown,
+    Unavailable,
+)
+from pydantic import BaseModel, ValidationError
+
+from caravan_bus.transport import Message, Subscription, Transport, encode_headers
+
+Reply = TypeVar("Reply", bound=BaseModel)
+
+
+class Requester:
+    """Asks any service. One per process."""
+
+    def __init__(self, transport: Transport, user: str, instance: str) -> None:
+        self._transport = transport
+        self._prefix = s.inbox_prefix(user, f"{instance}-rpc") + "."
+        self._pending: dict[str, asyncio.Future[Message]] = {}
+        self._count = 0
+        self._subscription: Subscription | None = None
+
+    async def start(self) -> None:
+        """Subscribe to the inbox."""
+        self._subscription = await self._transport.subscribe(
+            self._prefix + "*", self._on_reply
+        )
+        await self._transport.flush()
+
+    async def close(self) -> None:
+        """Leave; whoever still waits gets DependencyDown."""
+        if self._subscription is not None:
+            await self._subscription.unsubscribe()
+        for future in self._pending.values():
+            if not future.done():
+                future.set_exception(DependencyDown("this process is shutting down"))
+
+    async def ask(
+        self,
+        service: str,
+        verb: str,
+        request: BaseModel,
+        reply: type[Reply],
+        context: RequestContext,
+        timeout: float = 5.0,
+    ) -> Reply:
+        """Send `request` to any worker of `service`. Raises the service's error, Unavailable when nobody serves it,
+        DeadlineExceeded after `timeout` seconds (or the request's deadline, if that is nearer)."""
+        if not self._transport.connected and not await self._transport.wait_connected(
+            min(timeout, 2.0)
+        ):
+            raise DependencyDown(
+                "the message bus cannot be reached; try again shortly", retry_after=2
+            )
+        left = min(timeout, context.remaining)
+        self._count += 1
+        number = format(self._count, "x")
+        future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self._pending[number] = future
+        try:
+            self._transport.publish(
+                s.request(service, verb),
+                request.model_dump_json().encode(),
+                self._prefix + number,
+                encode_headers(context.to_headers()),
+            )
+            message = await asyncio.wait_for(future, left)
+        except TimeoutError as error:
+            raise DeadlineExceeded(
+                f"{service}.{verb} did not answer in {left:.1f} s"
+            ) from error
+        finally:
+            self._pending.pop(number, None)
+        return _read(message, service, verb, reply)
+
+    def _on_reply(self, message: Message) -> None:
+        future = self._pending.get(message.subject.rpartition(".")[2])
+        if future is not None and not future.done():
+            future.set_result(message)
+
+
+def _read(message: Message, service: str, verb: str, reply: type[Reply]) -> Reply:
+    if message.no_responders:
+        raise Unavailable(
+            f"no {service} worker is running; look at `caravan status`", retry_after=2
+        )
+    if h.SERVICE_ERROR_CODE in message.headers:
+        raise CaravanError.from_wire(message.data)
+    try:
+        return reply.model_validate_json(message.data)
+    except ValidationError as error:
+        raise CaravanError(
+            f"{service}.{verb} answered something unreadable: {error.error_count()} errors"
+        ) from error

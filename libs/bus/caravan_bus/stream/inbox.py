@@ -1,0 +1,130 @@
+"""All streams of a caller under one wildcard inbox: one subscription, one dictionary look-up per frame."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from caravan_contracts import frames as f
+from caravan_contracts import subjects as s
+from caravan_contracts.errors import DeadlineExceeded, WorkerLost
+
+from caravan_bus.stream.reader import Admission, StreamReader
+from caravan_bus.tasks import cancel_and_wait
+from caravan_bus.transport import Message, Subscription, Transport
+
+log = logging.getLogger(__name__)
+
+SILENCE_SECONDS = 3.0
+"""Three missed heartbeats: the stream is asked for again, and after twice as long it is lost."""
+_SWEEP_SECONDS = 0.25
+
+
+class StreamInbox:
+    """The receiving end of a process.
+
+    `tokens` carries nothing but frames, so that a big body on `control` does not stand in front of a token.
+    """
+
+    def __init__(
+        self, tokens: Transport, control: Transport, user: str, instance: str
+    ) -> None:
+        self._tokens = tokens
+        self._control_line = control
+        self._instance = instance
+        self._prefix = s.inbox_prefix(user, instance) + "."
+        self._skip = len(self._prefix)
+        self._open: dict[str, StreamReader] = {}
+        self._count = 0
+        self._subscription: Subscription | None = None
+        self._sweeper: asyncio.Task[None] | None = None
+        self.gaps = 0
+
+    async def start(self) -> None:
+        """Subscribe; streams may be opened from here on."""
+        self._subscription = await self._tokens.subscribe(
+            self._prefix + "*", self._on_message
+        )
+        await self._tokens.flush()
+        self._tokens.on_reconnect(self._ask_again)
+        self._control_line.on_reconnect(self._ask_again)
+        self._sweeper = asyncio.create_task(self._sweep(), name="stream-sweep")
+
+    async def close(self) -> None:
+        """Cancel every open stream and leave."""
+        for reader in list(self._open.values()):
+            reader.cancel()
+        await cancel_and_wait(self._sweeper)
+        if self._subscription is not None:
+            await self._subscription.unsubscribe()
+
+    @property
+    def open_streams(self) -> int:
+        """How many streams are under way."""
+        return len(self._open)
+
+    def open(
+        self, worker: str, deadline: float, window: int = f.DEFAULT_WINDOW
+    ) -> StreamReader:
+        """A reader for a request about to be sent to `worker` with ``reader.reply`` as its reply subject."""
+        self._count += 1
+        number = format(self._count, "x")
+        reader = StreamReader(
+            worker,
+            number,
+            self._prefix + number,
+            deadline,
+            window,
+            self._send_control,
+            self._forget,
+        )
+        self._open[number] = reader
+        return reader
+
+    def lose_worker(self, worker: str) -> None:
+        """A worker is known to be dead: end its streams now."""
+        for reader in list(self._open.values()):
+            if reader.worker == worker:
+                reader.fail(
+                    WorkerLost(f"worker {worker} died while it served the request")
+                )
+
+    def _on_message(self, message: Message) -> None:
+        reader = self._open.get(message.subject[self._skip :])
+        if reader is not None:
+            reader.feed(message)
+
+    def _send_control(self, reader: StreamReader, kind: f.Control, seq: int) -> None:
+        if kind is f.Control.RESEND:
+            self.gaps += 1
+        subject = s.control(reader.worker, f"{self._instance}-{reader.number}")
+        self._control_line.publish(subject, f.encode(kind, seq))
+
+    def _forget(self, reader: StreamReader) -> None:
+        self._open.pop(reader.number, None)
+
+    def _ask_again(self) -> None:
+        for reader in self._open.values():
+            reader.heard = asyncio.get_running_loop().time()
+            reader.ask_again()
+
+    async def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            now = loop.time()
+            clock = time.monotonic()
+            if not (self._tokens.connected and self._control_line.connected):
+                for reader in self._open.values():
+                    reader.heard = now  # nobody can be heard while the line is down
+            for reader in list(self._open.values()):
+                silence = now - reader.heard
+                if clock >= reader.deadline:
+                    reader.cancel_for(DeadlineExceeded("the request's time is over"))
+                elif reader.admission is Admission.WAITING:
+                    continue
+                elif silence > 2 * SILENCE_SECONDS:
+                    reader.cancel_for(WorkerLost(f"worker {reader.worker} fell silent"))
+                elif silence > SILENCE_SECONDS:
+                    reader.ask_again()

@@ -1,0 +1,224 @@
+"""One stream as its caller sees it: frames put in order, gaps asked for again, one end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Final
+
+import orjson
+from caravan_contracts import frames as f
+from caravan_contracts.errors import CaravanError, ClientGone
+from caravan_contracts.inference import Summary
+
+from caravan_bus.transport import Message
+
+_DATA: Final = int(f.Kind.DATA)
+_END: Final = int(f.Kind.END)
+_ERROR: Final = int(f.Kind.ERROR)
+_HEARTBEAT: Final = int(f.Kind.HEARTBEAT)
+_ACCEPT: Final = int(f.Kind.ACCEPT)
+_BUSY: Final = int(f.Kind.BUSY)
+
+
+class Admission(Enum):
+    """What became of a request at the worker it was sent to."""
+
+    WAITING = auto()
+    ACCEPTED = auto()
+    BUSY = auto()
+    NOBODY = auto()
+    """Nobody subscribes to the worker's subject: it is gone, and nothing ran."""
+
+
+class StreamReader:
+    """Frames of one request. Used by one task; made by :class:`caravan_bus.stream.inbox.StreamInbox`."""
+
+    __slots__ = (
+        "_asked_for",
+        "_chunks",
+        "_close",
+        "_control",
+        "_delivered",
+        "_error",
+        "_expected",
+        "_loop",
+        "_unacked",
+        "_waiter",
+        "_window",
+        "admission",
+        "deadline",
+        "finished",
+        "gaps",
+        "heard",
+        "number",
+        "reply",
+        "summary",
+        "worker",
+    )
+
+    def __init__(
+        self,
+        worker: str,
+        number: str,
+        reply: str,
+        deadline: float,
+        window: int,
+        control: Callable[[StreamReader, f.Control, int], None],
+        close: Callable[[StreamReader], None],
+    ) -> None:
+        self.worker = worker
+        self.number = number
+        self.reply = reply
+        self.deadline = deadline
+        self.admission = Admission.WAITING
+        self.finished = False
+        self.summary: Summary | None = None
+        self.gaps = 0
+        self._window = window
+        self._control = control
+        self._close = close
+        self._expected = 1
+        self._asked_for = 0
+        self._chunks: list[bytes] = []
+        self._unacked = 0
+        self._delivered = 0
+        self._error: CaravanError | None = None
+        self._loop = asyncio.get_running_loop()
+        self._waiter: asyncio.Future[None] | None = None
+        self.heard = self._loop.time()
+
+    async def admitted(self, timeout: float) -> Admission:
+        """Wait until the worker accepted or refused, at most `timeout` seconds (then still WAITING)."""
+        if self.admission is Admission.WAITING and self._error is None:
+            timer = self._loop.call_later(timeout, self._wake)
+            try:
+                await self._wait()
+            finally:
+                timer.cancel()
+        return self.admission
+
+    async def read(self) -> bytes:
+        """Everything that is ready, at least one byte; b"" when the stream ended well (then see :attr:`summary`).
+
+        Calling it again says that the bytes of the call before were passed on: that returns credit to the worker.
+        Raises the worker's error, WorkerLost or DeadlineExceeded; what arrived before an error is returned first.
+        """
+        if self._delivered:
+            self._unacked += self._delivered
+            self._delivered = 0
+            if self._unacked * 2 >= self._window and not self.finished:
+                self._unacked = 0
+                self._control(self, f.Control.ACK, self._expected - 1)
+        while True:
+            if self._chunks:
+                chunks = self._chunks
+                data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+                self._chunks = []
+                self._delivered = len(data)
+                return data
+            if self._error is not None:
+                raise self._error
+            if self.finished:
+                return b""
+            await self._wait()
+
+    def cancel(self) -> None:
+        """Give the stream up: the worker stops its upstream. Harmless after the end."""
+        self.cancel_for(ClientGone("the request was cancelled"))
+
+    def cancel_for(self, error: CaravanError) -> None:
+        """Give the stream up because of `error`, and tell the worker."""
+        if not self.finished:
+            self._control(self, f.Control.CANCEL, 0)
+            self._finish(error)
+
+    def fail(self, error: CaravanError) -> None:
+        """End it from this side with `error`."""
+        if not self.finished:
+            self._finish(error)
+
+    def ask_again(self) -> None:
+        """Ask for everything after the last frame in order: after a reconnect, or when a gap shows."""
+        if not self.finished and self.admission is not Admission.WAITING:
+            self._control(self, f.Control.RESEND, self._expected - 1)
+
+    def feed(self, message: Message) -> None:
+        """One message for this stream, as the transport delivers it."""
+        data = message.data
+        if len(data) < f.HEADER_SIZE:
+            if message.no_responders and self.admission is Admission.WAITING:
+                self.admission = Admission.NOBODY
+                self._wake()
+            return
+        self.heard = self._loop.time()
+        kind = data[0]
+        seq = int.from_bytes(data[1:5], "big")
+        if kind == _ACCEPT or kind == _BUSY:
+            if self.admission is Admission.WAITING:
+                self.admission = (
+                    Admission.ACCEPTED if kind == _ACCEPT else Admission.BUSY
+                )
+                self._wake()
+            return
+        if kind == _HEARTBEAT:
+            self.admission = Admission.ACCEPTED
+            if seq >= self._expected:
+                self._gap(0)
+            return
+        if seq != self._expected:
+            if seq > self._expected:
+                self._gap(seq)
+            return  # a frame we have already: the answer to a resend
+        self._expected = seq + 1
+        self.admission = Admission.ACCEPTED
+        self._asked_for = 0
+        if kind == _DATA:
+            self._chunks.append(data[f.HEADER_SIZE :])
+            self._wake()
+        elif kind == _END:
+            self._end(data[f.HEADER_SIZE :])
+        elif kind == _ERROR:
+            self._finish(CaravanError.from_wire(data[f.HEADER_SIZE :]))
+
+    def _end(self, payload: bytes) -> None:
+        try:
+            summary, tail = f.decode_end(payload)
+            self.summary = Summary.from_dict(orjson.loads(summary))
+        except (ValueError, TypeError, AttributeError) as error:
+            self._finish(
+                CaravanError(
+                    f"a worker ended its stream with an unreadable summary: {error}"
+                )
+            )
+            return
+        if tail:
+            self._chunks.append(tail)
+        self._finish(None)
+
+    def _gap(self, seq: int) -> None:
+        """Ask once per hole: `seq` is the first frame beyond it, 0 when a heartbeat showed it."""
+        if self._asked_for == self._expected and seq:
+            return
+        self._asked_for = self._expected
+        self.gaps += 1
+        self._control(self, f.Control.RESEND, self._expected - 1)
+
+    def _finish(self, error: CaravanError | None) -> None:
+        self.finished = True
+        self._error = error
+        self._close(self)
+        self._wake()
+
+    async def _wait(self) -> None:
+        self._waiter = waiter = self._loop.create_future()
+        try:
+            await waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)

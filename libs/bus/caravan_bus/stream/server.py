@@ -1,0 +1,286 @@
+"""All streams of a worker: who is let in, who may still ask for what was sent, and when the worker may go."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from caravan_contracts import frames as f
+from caravan_contracts import headers as h
+from caravan_contracts import subjects as s
+from caravan_contracts.context import RequestContext
+from caravan_contracts.errors import (
+    CaravanError,
+    ClientGone,
+    DeadlineExceeded,
+    InvalidRequest,
+)
+from caravan_contracts.inference import CallSpec
+
+from caravan_bus.slots import Slots
+from caravan_bus.stream.sender import StreamSender
+from caravan_bus.tasks import cancel_and_wait
+from caravan_bus.transport import Message, Subscription, Transport
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS: Final = 1.0
+ACCEPT_TICK: Final = 0.05
+"""A request that has said nothing for this long is told that it was accepted; a quick answer needs no such frame."""
+LINGER_SECONDS: Final = 15.0
+LINGER_BYTES: Final = 8 * 1024 * 1024
+"""How long, and how much, of ended streams is kept for a receiver that lost the tail."""
+_SWEEP: Final = 0.5
+_BUSY: Final = f.encode(f.Kind.BUSY, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A request that was let in; `slot` is held until its handler returns."""
+
+    verb: str
+    spec: CallSpec
+    message: Message
+    context: RequestContext
+
+
+Handler = Callable[[Inbound, StreamSender], Awaitable[None]]
+"""Serves one request: writes to the sender and ends it. An exception becomes an ERROR frame."""
+
+
+@dataclass(slots=True)
+class _Active:
+    sender: StreamSender
+    task: asyncio.Task[None]
+    deadline: float
+
+
+class StreamServer:
+    """The serving end of a process: its private subject, its control subject, its slots."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        service: str,
+        worker: str,
+        slots: Slots,
+        handler: Handler,
+    ) -> None:
+        self._transport = transport
+        self._service = service
+        self._worker = worker
+        self._slots = slots
+        self._handler = handler
+        self._active: dict[str, _Active] = {}
+        self._silent: set[StreamSender] = set()
+        self._linger: OrderedDict[str, tuple[float, int, StreamSender]] = OrderedDict()
+        self._lingering = 0
+        self._subscriptions: list[Subscription] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._accept_timer: asyncio.TimerHandle | None = None
+        self._draining = False
+        self._resends = 0
+        self.requests = 0
+        self.errors = 0
+        self.last_error = ""
+        self.processing_ns = 0
+
+    async def start(self) -> None:
+        """Serve."""
+        subscribe = self._transport.subscribe
+        self._subscriptions = [
+            await subscribe(
+                s.at_worker_wildcard(self._service, self._worker), self._on_request
+            ),
+            await subscribe(s.control_wildcard(self._worker), self._on_control),
+        ]
+        await self._transport.flush()
+        self._transport.on_reconnect(self._beat_all)
+        self._tasks = [asyncio.create_task(self._sweep(), name="stream-heartbeats")]
+
+    @property
+    def active(self) -> int:
+        """Requests under way."""
+        return len(self._active)
+
+    @property
+    def resends(self) -> int:
+        """Frames sent again since the start."""
+        return self._resends + sum(a.sender.resends for a in self._active.values())
+
+    def refuse_new(self) -> None:
+        """From here on every request is answered with BUSY."""
+        self._draining = True
+
+    async def drain(self, timeout: float) -> None:
+        """Take nothing more, finish what is under way within `timeout` seconds, cancel the rest, leave."""
+        self.refuse_new()
+        running = [a.task for a in self._active.values()]
+        if running:
+            _, late = await asyncio.wait(running, timeout=timeout)
+            for task in late:
+                task.cancel()
+            if late:
+                log.warning("%d requests were cut off by the shutdown", len(late))
+                await asyncio.wait(late, timeout=5.0)
+        for subscription in self._subscriptions:
+            await subscription.unsubscribe()
+        for task in self._tasks:
+            await cancel_and_wait(task)
+        if self._accept_timer is not None:
+            self._accept_timer.cancel()
+
+    def _on_request(self, message: Message) -> None:
+        if not message.reply:
+            return
+        try:
+            inbound = self._read(message)
+        except CaravanError as error:
+            StreamSender(self._transport, message.reply).fail(error)
+            return
+        if self._draining or not self._slots.take(inbound.spec.provider):
+            self._transport.publish(message.reply, _BUSY)
+            return
+        self.requests += 1
+        sender = StreamSender(self._transport, message.reply, _window(message))
+        stream = s.stream_of(message.reply)
+        task = asyncio.create_task(
+            self._serve(stream, inbound, sender), name=f"serve-{stream}"
+        )
+        self._active[stream] = _Active(sender, task, inbound.context.deadline)
+        self._silent.add(sender)
+        if self._accept_timer is None:
+            self._accept_timer = asyncio.get_running_loop().call_later(
+                ACCEPT_TICK, self._accept_silent
+            )
+
+    def _read(self, message: Message) -> Inbound:
+        headers = message.headers
+        spec = headers.get(h.CALL)
+        if spec is None:
+            raise InvalidRequest(f"a request to a worker carries the header {h.CALL}")
+        verb = message.subject.rpartition(".")[2]
+        return Inbound(
+            verb, CallSpec.decode(spec), message, RequestContext.from_headers(headers)
+        )
+
+    async def _serve(self, stream: str, inbound: Inbound, sender: StreamSender) -> None:
+        began = time.perf_counter_ns()
+        try:
+            await self._handler(inbound, sender)
+            if not sender.ended:
+                sender.fail(CaravanError("the worker ended without an answer"))
+        except CaravanError as error:
+            self._note(error)
+            sender.fail(error)
+        except asyncio.CancelledError:
+            # by the receiver, the deadline or the shutdown; each leaves a frame that says so
+            if not sender.cancelled:
+                sender.fail(_why_cancelled(inbound.context, self._draining))
+        except Exception as error:
+            log.exception(
+                "a request failed", extra={"request_id": inbound.context.request_id}
+            )
+            self._note(error)
+            sender.fail(CaravanError(f"the worker failed: {type(error).__name__}"))
+        finally:
+            self.processing_ns += time.perf_counter_ns() - began
+            self._slots.give_back(inbound.spec.provider)
+            self._active.pop(stream, None)
+            self._silent.discard(sender)
+            self._keep_for_a_while(stream, sender)
+
+    def _note(self, error: Exception) -> None:
+        if not isinstance(error, ClientGone):
+            self.errors += 1
+            self.last_error = f"{type(error).__name__}: {error}"[:200]
+
+    def _on_control(self, message: Message) -> None:
+        if len(message.data) < f.HEADER_SIZE:
+            return
+        kind, seq, _ = f.decode(message.data)
+        stream = message.subject.rpartition(".")[2]
+        active = self._active.get(stream)
+        if active is not None:
+            sender = active.sender
+            if kind == f.Control.CANCEL:
+                sender.cancel()
+                active.task.cancel()
+                return
+        else:
+            kept = self._linger.get(stream)
+            if kept is None:
+                return
+            sender = kept[2]
+        if kind == f.Control.ACK:
+            sender.acknowledged(seq)
+        elif kind == f.Control.RESEND:
+            sender.resend(seq)
+
+    def _accept_silent(self) -> None:
+        self._accept_timer = None
+        for sender in self._silent:
+            sender.accept()
+        self._silent.clear()
+
+    def _beat_all(self) -> None:
+        for active in self._active.values():
+            active.sender.heartbeat()
+        for _, _, sender in self._linger.values():
+            if sender.kept:
+                sender.heartbeat()
+
+    def _keep_for_a_while(self, stream: str, sender: StreamSender) -> None:
+        self._resends += sender.resends
+        size = sender.kept
+        if size:
+            self._linger[stream] = (
+                asyncio.get_running_loop().time() + LINGER_SECONDS,
+                size,
+                sender,
+            )
+            self._lingering += size
+            while self._lingering > LINGER_BYTES:
+                self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        _, (_, size, _) = self._linger.popitem(last=False)
+        self._lingering -= size
+
+    async def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_SWEEP)
+            now = loop.time()
+            clock = time.monotonic()
+            for active in list(self._active.values()):
+                if clock > active.deadline + _SWEEP:
+                    active.task.cancel()
+                elif now - active.sender.last_sent >= HEARTBEAT_SECONDS:
+                    active.sender.heartbeat()
+            while self._linger and next(iter(self._linger.values()))[0] <= now:
+                self._drop_oldest()
+
+
+def _window(message: Message) -> int:
+    try:
+        return max(
+            1024, min(int(message.headers.get(h.WINDOW, "")), 16 * f.DEFAULT_WINDOW)
+        )
+    except ValueError:
+        return f.DEFAULT_WINDOW
+
+
+def _why_cancelled(context: RequestContext, draining: bool) -> CaravanError:
+    if context.remaining <= 0:
+        return DeadlineExceeded("the request's time is over")
+    if draining:
+        return CaravanError(
+            "the worker was shut down before it had finished", code="worker_shutdown"
+        )
+    return CaravanError("the worker gave the request up")
