@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import orjson
@@ -88,6 +88,10 @@ class RequestContext:
     def remaining(self) -> float:
         """Seconds left; negative when it is over."""
         return self.deadline - time.monotonic()
+
+    def with_traceparent(self, traceparent: str) -> RequestContext:
+        """The same, one span further down."""
+        return replace(self, traceparent=traceparent)
 
     def to_headers(self) -> dict[str, str]:
         """The headers of a message sent for this request."""

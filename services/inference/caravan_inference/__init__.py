@@ -1,0 +1,1 @@
+"""The inference service: providers behind one seam, served to the bus."""

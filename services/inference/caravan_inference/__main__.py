@@ -1,0 +1,3 @@
+from caravan_inference.app import main
+
+main()

@@ -1,0 +1,163 @@
+"""The providers this worker runs: started and stopped as the registry says, asked for their models now and then."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+from dataclasses import dataclass, field
+
+from caravan_bus.registry_view import RegistryView
+from caravan_bus.requests import Requester
+from caravan_bus.slots import Slots
+from caravan_bus.tasks import cancel_and_wait
+from caravan_contracts import references
+from caravan_contracts.context import SYSTEM, RequestContext
+from caravan_contracts.errors import CaravanError
+from caravan_contracts.registry import DiscoveredModel, ProviderSpec, ReportAccepted, ReportModels
+
+from caravan_inference.providers.base import Provider, ProviderOptions
+from caravan_inference.providers.discover import create
+from caravan_inference.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 30.0
+
+
+@dataclass(slots=True)
+class _Running:
+    """One provider of the registry, as far as it has come here."""
+
+    spec: ProviderSpec
+    task: asyncio.Task[None] | None = None
+    provider: Provider | None = None
+    started: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set after the first try, whether it worked or not."""
+    problem: str = ""
+
+
+class ProviderPool:
+    """Follows the registry's providers."""
+
+    def __init__(self, settings: Settings, worker: str, view: RegistryView, requester: Requester, slots: Slots) -> None:
+        self._settings = settings
+        self._worker = worker
+        self._view = view
+        self._requester = requester
+        self._slots = slots
+        self._running: dict[str, _Running] = {}
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to follow; providers start in the background."""
+        self._view.on_change.append(self._changed.set)
+        self._changed.set()
+        self._task = asyncio.create_task(self._follow(), name="providers")
+
+    async def close(self) -> None:
+        """Stop every provider."""
+        await cancel_and_wait(self._task)
+        await asyncio.gather(*(self._stop(name) for name in list(self._running)))
+
+    def running(self, provider_id: str) -> Provider | None:
+        """The provider, if it is started here."""
+        found = self._running.get(provider_id)
+        return found.provider if found is not None else None
+
+    def not_ready(self) -> str:
+        """Providers whose first start is not over, as text; "" when there are none."""
+        if not self._view.loaded:
+            return "waiting for the registry"
+        late = [name for name, running in self._running.items() if not running.started.is_set()]
+        return f"starting {', '.join(sorted(late))}" if late or self._changed.is_set() else ""
+
+    async def _follow(self) -> None:
+        while True:
+            await self._changed.wait()
+            try:
+                await self._apply()
+            except CaravanError as error:
+                log.warning("the providers could not be brought up to date: %s", error.message)
+            self._changed.clear()
+
+    async def _apply(self) -> None:
+        wanted: dict[str, ProviderSpec] = {}
+        for resource in self._view.catalog.all_providers():
+            spec = resource.provider
+            if self._settings.serves(resource.id, spec.provider_type):
+                wanted[resource.id] = spec
+        for name in list(self._running):
+            spec = wanted.get(name)
+            if spec is None or _differs(spec, self._running[name].spec):
+                await self._stop(name)
+        for name, spec in wanted.items():
+            if name not in self._running:
+                running = self._running[name] = _Running(spec)
+                running.task = asyncio.create_task(self._run(name, running), name=f"provider-{name}")
+
+    async def _stop(self, name: str) -> None:
+        running = self._running.pop(name)
+        self._slots.withdraw(name)
+        await cancel_and_wait(running.task, timeout=30.0)
+        if running.provider is not None:
+            await running.provider.close()
+
+    async def _run(self, name: str, running: _Running) -> None:
+        """Start one provider and keep its models fresh, trying again for ever."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                if running.provider is None:
+                    running.provider = await self._started(name, running.spec)
+                models = await running.provider.models()
+            except CaravanError as error:
+                if running.problem != error.message:
+                    log.warning("provider %s: %s", name, error.message)
+                running.problem = error.message
+                await self._report(name, "error", error.message, [])
+                running.started.set()
+                await asyncio.sleep(pause * random.uniform(0.75, 1.0))
+                pause = min(_LONGEST_PAUSE, pause * 2)
+                continue
+            if running.problem:
+                log.info("provider %s is back", name)
+            running.problem, pause = "", _FIRST_PAUSE
+            reported = await self._report(name, "ok", "", models)
+            running.started.set()
+            await asyncio.sleep(self._settings.refresh_seconds * random.uniform(0.9, 1.1) if reported else 1.0)
+
+    async def _started(self, name: str, spec: ProviderSpec) -> Provider:
+        config = references.expand(spec.config, os.environ)
+        slots = spec.slots or self._settings.slots
+        provider = create(ProviderOptions(name, spec.provider_type, slots, config))
+        try:
+            await provider.start()
+        except BaseException:
+            await provider.close()
+            raise
+        self._slots.offer(name, spec.slots or provider.options.slots)
+        log.info("provider %s of type %s is served here", name, spec.provider_type)
+        return provider
+
+    async def _report(self, name: str, status: str, message: str, models: list[DiscoveredModel]) -> bool:
+        report = ReportModels.model_validate(
+            {"provider_id": name, "worker": self._worker, "status": status, "message": message[:500], "models": models}
+        )
+        context = RequestContext("report-models", SYSTEM)
+        try:
+            await self._requester.ask("registry", "report_models", report, ReportAccepted, context)
+        except CaravanError as error:
+            log.warning("the registry did not take the models of %s: %s", name, error.message)
+            return False
+        return True
+
+
+def _differs(new: ProviderSpec, old: ProviderSpec) -> bool:
+    """Whether a provider must be started anew: its status alone is no reason."""
+    return (new.provider_type, new.config, new.slots) != (old.provider_type, old.config, old.slots)
+
+

@@ -1,0 +1,12 @@
+"""Any server that speaks OpenAI's HTTP API: bytes in, bytes out.
+
+- :mod:`provider`: the calls
+- :mod:`events`: what is changed in a stream on its way, and how its end is known
+- :mod:`refusals`: an upstream's errors in our shape
+- :mod:`presets`: what is particular about each known server, as data
+- :mod:`options`: its configuration
+"""
+
+from caravan_inference.providers.openai_compatible.provider import OpenAICompatible
+
+__all__ = ["OpenAICompatible"]

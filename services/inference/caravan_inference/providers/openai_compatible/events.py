@@ -1,0 +1,145 @@
+"""An upstream's stream on its way through: cut into whole events, its model renamed, its end understood.
+
+Nothing is parsed but the first event, the last ones, and events that carry usage. Everything that one read of the
+upstream brought goes on in one piece.
+"""
+
+from __future__ import annotations
+
+import json
+
+import orjson
+from caravan_contracts.errors import CaravanError, UpstreamBroke
+from caravan_contracts.inference import Summary, Usage
+
+from caravan_inference.body import first_string, last_object
+from caravan_inference.providers.openai_compatible.refusals import in_band_error
+
+MAX_EVENT = 4 * 1024 * 1024
+"""Largest single event in bytes: one without an end must not fill the memory."""
+_DONE = (b"data: [DONE]", b"data:[DONE]")
+
+
+class EventForwarder:
+    """For one stream. Feed it reads, send on what it returns, and ask it at the end how the stream went."""
+
+    __slots__ = ("_crlf", "_find", "_keep_usage", "_put", "_settled", "_shown", "_tail", "done", "finish_reason", "model", "response_id", "usage")
+
+    def __init__(self, shown_model: str, keep_usage: bool) -> None:
+        self._shown = shown_model
+        self._keep_usage = keep_usage
+        self._tail = b""
+        self._settled = False
+        self._crlf = False
+        self._find = b""
+        self._put = b""
+        self.done = False
+        self.finish_reason = ""
+        self.response_id = ""
+        self.model = ""
+        self.usage: Usage | None = None
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The whole events that `chunk` completes, ready to be sent on; b"" when it completes none.
+
+        Raises the upstream's own error when an event carries one.
+        """
+        if self._tail:
+            chunk = self._tail + chunk
+        if self._crlf or (not self._settled and b"\r\n" in chunk):
+            self._crlf = True
+            # a lone \r at the end may be half of a line break
+            held = b"\r" if chunk.endswith(b"\r") else b""
+            chunk = chunk[: len(chunk) - len(held)].replace(b"\r\n", b"\n") + held
+        cut = chunk.rfind(b"\n\n") + 2
+        if cut == 1:
+            self._tail = chunk
+            if len(chunk) > MAX_EVENT:
+                raise UpstreamBroke(f"the provider sent an event of more than {MAX_EVENT} bytes")
+            return b""
+        self._tail = chunk[cut:]
+        ready = chunk[:cut] if self._tail else chunk
+        if not self._settled:
+            self._settle(ready)
+        if b'{"error"' in ready:
+            self._raise_error(ready)
+        if self._find:
+            ready = ready.replace(self._find, self._put)
+        if b'"usage":' in ready and (b'"usage":{' in ready or b'"usage": {' in ready):
+            ready = self._take_usage(ready)
+        at = ready.rfind(b'"finish_reason":')
+        if at >= 0:
+            self._note_finish(ready, at)
+        return self._cut_done(ready)
+
+    def rest(self) -> bytes:
+        """What an upstream that forgot the last blank line left behind, as a whole event."""
+        tail, self._tail = self._tail.strip(), b""
+        return self.feed(tail + b"\n\n") if tail else b""
+
+    def summary(self, first_token_ms: float) -> Summary:
+        """How the stream went. Raises UpstreamBroke when it has not ended: no ``[DONE]`` and no finish reason."""
+        if not self.done and not self.finish_reason:
+            raise UpstreamBroke("the provider's stream ended before it was finished")
+        return Summary(self.response_id, self.model, self.finish_reason, self.usage, first_token_ms)
+
+    def _settle(self, ready: bytes) -> None:
+        """Learn from the first event how this upstream writes its model; the same bytes stand in every event."""
+        found = first_string(ready, b"model")
+        identity = first_string(ready, b"id")
+        if found is None:
+            return  # a comment or an event without a model: look again at the next one
+        self._settled = True
+        raw, self.model = found
+        self.response_id = identity[1] if identity else ""
+        if self.model != self._shown:
+            self._find = raw
+            at = raw.index(b'"', raw.index(b":"))
+            self._put = raw[:at] + json.dumps(self._shown).encode()
+
+    def _note_finish(self, ready: bytes, at: int) -> None:
+        # the last one may be null in a later choice; look back for one that is not
+        while at >= 0:
+            found = first_string(ready[at : at + 64], b"finish_reason")
+            if found is not None:
+                self.finish_reason = found[1]
+                return
+            at = ready.rfind(b'"finish_reason":', 0, at)
+
+    def _take_usage(self, ready: bytes) -> bytes:
+        kept = []
+        for event in ready.split(b"\n\n"):
+            if not event:
+                continue
+            usage = last_object(event, b"usage") if b'"usage"' in event else None
+            if usage is not None:
+                self.usage = Usage.from_openai(usage)
+                if not self._keep_usage and _only_usage(event):
+                    continue
+            kept.append(event)
+        return b"".join(event + b"\n\n" for event in kept)
+
+    def _cut_done(self, ready: bytes) -> bytes:
+        if b"[DONE]" in ready[-32:]:
+            body = ready.rstrip()
+            for mark in _DONE:
+                if body.endswith(mark):
+                    self.done = True
+                    return body[: -len(mark)]
+        return ready
+
+    def _raise_error(self, ready: bytes) -> None:
+        for event in ready.split(b"\n\n"):
+            start = event.find(b"{")
+            if start >= 0 and event[start:].startswith(b'{"error"'):
+                error: CaravanError | None = in_band_error(event[start:])
+                if error is not None:
+                    raise error
+
+
+def _only_usage(event: bytes) -> bool:
+    try:
+        data = orjson.loads(event[event.index(b"{") :])
+    except (ValueError, orjson.JSONDecodeError):
+        return False
+    return not data.get("choices")

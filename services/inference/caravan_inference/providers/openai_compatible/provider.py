@@ -1,0 +1,251 @@
+"""The provider for every OpenAI-compatible server: aiohttp, bytes passed through."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import aiohttp
+import orjson
+from caravan_contracts.errors import (
+    CaravanError,
+    DeadlineExceeded,
+    InvalidRequest,
+    UpstreamBroke,
+    UpstreamFailed,
+)
+from caravan_contracts.inference import JSON_BODY, Summary, Usage, Verb
+from caravan_contracts.registry import DiscoveredModel, ModelType
+
+from caravan_inference.body import ask_for_usage, first_string, last_object, rename_model
+from caravan_inference.providers.base import Call, Output, ProviderOptions, Result
+from caravan_inference.providers.openai_compatible import options as opt
+from caravan_inference.providers.openai_compatible.events import EventForwarder
+from caravan_inference.providers.openai_compatible.presets import PRESETS
+from caravan_inference.providers.openai_compatible.refusals import refusal
+
+_PATHS: Mapping[str, str] = {
+    Verb.CHAT: "/chat/completions",
+    Verb.COMPLETIONS: "/completions",
+    Verb.EMBEDDINGS: "/embeddings",
+}
+MAX_ANSWER = 64 * 1024 * 1024
+"""Largest answer of a call that does not stream, in bytes."""
+_EMBEDDING_HINTS = ("embed", "bge-", "minilm", "/e5-", "gte-", "nomic")
+
+
+class OpenAICompatible:
+    """One upstream; its connections are shared by all calls and bounded by its slots."""
+
+    types: ClassVar[Sequence[str]] = tuple(f"remote::{name}" for name in PRESETS)
+
+    def __init__(self, options: ProviderOptions) -> None:
+        self.options = options
+        self._config, self._preset = opt.read(options)
+        self._session: aiohttp.ClientSession | None = None
+        self._urls = {verb: self._config.base_url + path for verb, path in _PATHS.items()}
+        self._headers = {"Content-Type": JSON_BODY, **self._config.headers}
+
+    @property
+    def server(self) -> str:
+        """Where it is, without credentials or query: for traces."""
+        return self._config.base_url
+
+    async def start(self) -> None:
+        """Open the connection pool."""
+        try:
+            tls = self._config.tls.context()
+        except OSError as error:
+            raise InvalidRequest(f"provider {self.options.id!r}: tls: {error}", param="tls") from error
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self.options.slots, ssl=tls, keepalive_timeout=60),
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=self._config.timeouts.connect, sock_read=self._config.timeouts.read
+            ),
+            proxy=self._config.proxy,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("User-Agent",),
+            trust_env=self._config.proxy is None,
+        )
+
+    async def close(self) -> None:
+        """Close the pool."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def models(self) -> list[DiscoveredModel]:
+        """What ``GET /models`` lists."""
+        if not self._config.discover:
+            return []
+        url = self._config.base_url + "/models"
+        timeout = aiohttp.ClientTimeout(total=10)
+        try:
+            async with self._pool.get(url, headers=self._auth({}), timeout=timeout) as response:
+                body = await response.read()
+                if response.status >= 400:
+                    raise refusal(self.options.id, response.status, response.headers, body)
+                return self._read_models(body)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise self._unreachable(error) from error
+
+    async def run(self, call: Call, output: Output) -> Result:
+        """Forward one call."""
+        began = time.perf_counter()
+        spec = call.spec
+        body = rename_model(call.body, spec.shown_model, spec.model)
+        if spec.stream and not spec.include_usage and self._usage_in_stream:
+            body = ask_for_usage(body)
+        headers = self._auth(call.credentials)
+        if call.context.traceparent:
+            headers["traceparent"] = call.context.traceparent
+        if call.context.idempotency_key:
+            headers["Idempotency-Key"] = call.context.idempotency_key
+        try:
+            async with asyncio.timeout(max(0.0, call.context.remaining)) as limit:
+                async with self._pool.post(self._urls[call.verb], data=body, headers=headers) as response:
+                    if response.status >= 400:
+                        raise refusal(self.options.id, response.status, response.headers, await _bounded(response))
+                    if spec.stream:
+                        return await self._stream(call, response, output, began)
+                    return await self._whole(call, response, began)
+        except TimeoutError as error:
+            if limit.expired():
+                raise DeadlineExceeded("the request's time is over while the provider worked on it") from error
+            raise self._unreachable(error) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise self._unreachable(error) from error
+
+    async def _stream(self, call: Call, response: aiohttp.ClientResponse, output: Output, began: float) -> Result:
+        forwarder = EventForwarder(call.spec.shown_model, call.spec.include_usage)
+        content = response.content
+        first = 0.0
+        try:
+            while chunk := await content.readany():
+                ready = forwarder.feed(chunk)
+                if not first and ready:
+                    first = (time.perf_counter() - began) * 1000
+                if forwarder.done:
+                    break
+                if ready and not output.write(ready):
+                    await output.room()
+            else:
+                ready = forwarder.rest()
+        except aiohttp.ClientPayloadError as error:
+            raise UpstreamBroke(f"provider {self.options.id!r} cut its stream: {error}") from error
+        summary = forwarder.summary(first)
+        if forwarder.done and not content.at_eof():
+            # send the last events now; the connection is good for another call once its end was read
+            output.write(ready)
+            ready = b""
+            await _drain(content)
+        return Result(summary, ready)
+
+    async def _whole(self, call: Call, response: aiohttp.ClientResponse, began: float) -> Result:
+        body = await _bounded(response)
+        first = (time.perf_counter() - began) * 1000
+        if not body.lstrip().startswith(b"{"):
+            raise UpstreamBroke(f"provider {self.options.id!r} answered with something that is no JSON object")
+        model = first_string(body, b"model")
+        if model is not None and model[1] != call.spec.shown_model:
+            renamed = b'"model":' + orjson.dumps(call.spec.shown_model)
+            body = body.replace(model[0], renamed, 1)
+        finish = first_string(body, b"finish_reason") if call.verb is not Verb.EMBEDDINGS else None
+        identity = first_string(body[:512], b"id")
+        summary = Summary(
+            response_id=identity[1] if identity else "",
+            model=model[1] if model else "",
+            finish_reason=finish[1] if finish else "",
+            usage=Usage.from_openai(last_object(body, b"usage")),
+            first_token_ms=first,
+            content_type=JSON_BODY,
+        )
+        return Result(summary, body)
+
+    @property
+    def _pool(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise RuntimeError("the provider was not started")
+        return self._session
+
+    @property
+    def _usage_in_stream(self) -> bool:
+        chosen = self._config.usage_in_stream
+        return self._preset.usage_in_stream if chosen is None else chosen
+
+    def _auth(self, credentials: Mapping[str, str]) -> dict[str, str]:
+        headers = dict(self._headers)
+        key = self._callers_key(credentials) or self._config.api_key
+        if key:
+            header = self._preset.auth_header
+            headers[header] = f"Bearer {key}" if header == "Authorization" else key
+        return headers
+
+    def _callers_key(self, credentials: Mapping[str, str]) -> str:
+        """``<provider id>_api_key`` or ``<type>_api_key``, in any case, as the incumbent's clients send it."""
+        if not credentials:
+            return ""
+        lower = {name.lower().replace("-", "_"): value for name, value in credentials.items()}
+        kind = self.options.type.partition("::")[2]
+        for name in (self.options.id, kind):
+            for ending in ("_api_key", "_api_token"):
+                key = lower.get(name.lower().replace("-", "_") + ending)
+                if key:
+                    return key
+        return ""
+
+    def _read_models(self, body: bytes) -> list[DiscoveredModel]:
+        try:
+            data = orjson.loads(body)
+            rows = data["data"] if isinstance(data, dict) else data
+            listed = [row for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str)]
+        except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+            raise UpstreamFailed(f"provider {self.options.id!r}: GET /models answered something unreadable") from error
+        allowed = self._config.allowed_models
+        return [
+            DiscoveredModel(id=row["id"], model_type=_type_of(row["id"]), metadata=_metadata(row))
+            for row in listed
+            if len(row["id"]) <= 200 and (allowed is None or row["id"] in allowed)
+        ]
+
+    def _unreachable(self, error: BaseException) -> CaravanError:
+        if isinstance(error, TimeoutError):
+            return UpstreamFailed(f"provider {self.options.id!r} at {self.server} did not answer in time", code="upstream_timeout")
+        return UpstreamFailed(f"provider {self.options.id!r} at {self.server} cannot be reached: {str(error) or type(error).__name__}")
+
+
+async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while chunk := await response.content.readany():
+        size += len(chunk)
+        if size > MAX_ANSWER:
+            raise UpstreamFailed(f"the provider's answer is larger than {MAX_ANSWER} bytes")
+        parts.append(chunk)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def _drain(content: aiohttp.StreamReader) -> None:
+    """Read the last bytes of a body whose stream has said ``[DONE]``; an upstream that lingers loses its connection."""
+    try:
+        async with asyncio.timeout(0.5):
+            while await content.readany():
+                pass
+    except (TimeoutError, aiohttp.ClientError):
+        return
+
+
+def _type_of(model: str) -> ModelType:
+    name = "/" + model.lower()
+    if "rerank" in name:
+        return ModelType.RERANK
+    return ModelType.EMBEDDING if any(hint in name for hint in _EMBEDDING_HINTS) else ModelType.LLM
+
+
+def _metadata(row: Mapping[str, object]) -> dict[str, object]:
+    length = row.get("max_model_len") or row.get("context_length") or row.get("context_window")
+    made: dict[str, object] = {"context_length": length} if isinstance(length, int) else {}
+    if isinstance(row.get("owned_by"), str):
+        made["owned_by"] = row["owned_by"]
+    return made
