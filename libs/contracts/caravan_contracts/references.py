@@ -137,9 +137,7 @@ def variables(value: object) -> Iterator[str]:
             yield from variables(part)
 
 
-def expand(
-    value: Any, environ: Mapping[str, str], *, keep_secrets: bool = False, secret: bool = False
-) -> Any:
+def expand(value: Any, environ: Mapping[str, str], *, keep_secrets: bool = False, secret: bool = False) -> Any:
     """`value` (any JSON) with its references replaced from `environ`.
 
     A string in which something was replaced becomes None when it is then empty, and a bool, int or float when it
@@ -202,9 +200,7 @@ def literal_secrets(value: object, path: str = "") -> Iterator[str]:
 def redact(value: Any) -> Any:
     """`value` (any JSON) fit to be shown: secrets that are written out become stars, references stay."""
     if isinstance(value, Mapping):
-        return {
-            key: _redact_secret(part) if is_secret(str(key)) else redact(part) for key, part in value.items()
-        }
+        return {key: _redact_secret(part) if is_secret(str(key)) else redact(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [redact(part) for part in value]
     if isinstance(value, str):
