@@ -70,14 +70,10 @@ class Discovery:
         """Answer every form of the three questions."""
         name, instance = self._base["name"], self._base["id"]
         for verb in _VERBS:
-            answer = {"PING": self._ping, "INFO": self._info, "STATS": self._stats_all}[
-                verb
-            ]
+            answer = {"PING": self._ping, "INFO": self._info, "STATS": self._stats_all}[verb]
             for tail in ("", f".{name}", f".{name}.{instance}"):
                 self._subscriptions.append(
-                    await self._transport.subscribe(
-                        f"$SRV.{verb}{tail}", self._answering(answer)
-                    )
+                    await self._transport.subscribe(f"$SRV.{verb}{tail}", self._answering(answer))
                 )
 
     async def stop(self) -> None:
@@ -85,9 +81,7 @@ class Discovery:
         for subscription in self._subscriptions:
             await subscription.unsubscribe()
 
-    def _answering(
-        self, answer: Callable[[], dict[str, Any]]
-    ) -> Callable[[Message], None]:
+    def _answering(self, answer: Callable[[], dict[str, Any]]) -> Callable[[Message], None]:
         def on_message(message: Message) -> None:
             if message.reply:
                 self._transport.publish(message.reply, orjson.dumps(answer()))
@@ -123,9 +117,7 @@ class Discovery:
             "num_errors": stats.errors,
             "last_error": stats.last_error,
             "processing_time": stats.processing_ns,
-            "average_processing_time": stats.processing_ns // stats.requests
-            if stats.requests
-            else 0,
+            "average_processing_time": stats.processing_ns // stats.requests if stats.requests else 0,
             "data": stats.data,
         }
 

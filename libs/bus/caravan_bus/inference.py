@@ -54,9 +54,7 @@ class Asked:
 class InferenceClient:
     """One per process."""
 
-    def __init__(
-        self, view: RegistryView, router: Router, claims: Claims | None = None
-    ) -> None:
+    def __init__(self, view: RegistryView, router: Router, claims: Claims | None = None) -> None:
         self._view = view
         self._router = router
         self._claims = claims
@@ -71,7 +69,8 @@ class InferenceClient:
         """Send OpenAI's JSON `body`; returns once a worker accepted. Raises InvalidRequest, ModelNotFound and
         whatever :meth:`Router.send` raises."""
         facts = read_request(verb, body)
-        target = self._view.catalog.resolve(facts.model, context.principal.tenant)
+        tenant = context.principal.tenant
+        target = self._view.catalog.resolve(facts.model, tenant)
         wanted = _WANTED[verb]
         if target.model_type is not wanted:
             raise InvalidRequest(
@@ -89,13 +88,16 @@ class InferenceClient:
         extra: dict[str, str] = {}
         if provider_data:
             extra[h.PROVIDER_DATA] = orjson.dumps(dict(provider_data)).decode()
-        affinity = body[:_AFFINITY_BYTES] if target.inline else b""
+        # only an engine in the worker itself keeps a prefix cache worth coming back to
+        affinity = body[:_AFFINITY_BYTES] if self._inline(target.provider_id, tenant) else b""
         if len(body) > INLINE_LIMIT:
             if self._claims is None:
-                raise RequestTooLarge(
-                    f"without Redis a body may have at most {INLINE_LIMIT} bytes"
-                )
+                raise RequestTooLarge(f"without Redis a body may have at most {INLINE_LIMIT} bytes")
             extra[h.CLAIM] = await self._claims.check_in(body)
             body = b""
         outbound = Outbound(SERVICE, verb.value, spec, body, context, affinity, extra)
         return Asked(facts, spec, await self._router.send(outbound))
+
+    def _inline(self, provider: str, tenant: str) -> bool:
+        resource = self._view.catalog.provider(provider, tenant)
+        return resource is not None and str(resource.body.get("provider_type", "")).startswith("inline::")

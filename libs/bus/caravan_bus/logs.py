@@ -26,9 +26,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(
-                timespec="milliseconds"
-            ),
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -46,13 +44,7 @@ def configure(level: str, format: str, service: str, instance: str) -> None:
     if format == "json":
         handler.setFormatter(JsonFormatter(service, instance))
     else:
-        handler.setFormatter(
-            logging.Formatter(
-                f"%(asctime)s %(levelname)-7s {service} %(name)s: %(message)s"
-            )
-        )
+        handler.setFormatter(logging.Formatter(f"%(asctime)s %(levelname)-7s {service} %(name)s: %(message)s"))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for noisy in ("httpx", "asyncio", "nats", "aiohttp.access"):
-        logging.getLogger(noisy).setLevel(
-            max(logging.WARNING, logging.getLogger().level)
-        )
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -95,9 +95,7 @@ class MemoryHub:
 
 
 class _MemorySubscription:
-    def __init__(
-        self, owner: MemoryTransport, subject: str, callback: Callback, queue: str
-    ) -> None:
+    def __init__(self, owner: MemoryTransport, subject: str, callback: Callback, queue: str) -> None:
         self.owner, self.subject, self.callback, self.queue = (
             owner,
             subject,
@@ -130,21 +128,15 @@ class MemoryTransport:
     def max_payload(self) -> int:
         return self._hub.max_payload
 
-    def publish(
-        self, subject: str, data: bytes, reply: str = "", header_block: bytes = b""
-    ) -> None:
+    def publish(self, subject: str, data: bytes, reply: str = "", header_block: bytes = b"") -> None:
         if not self.connected:
             return
         size = len(data) + len(header_block)
         if size > self.max_payload:
-            raise ValueError(
-                f"a message of {size} bytes is over the server's limit of {self.max_payload}"
-            )
+            raise ValueError(f"a message of {size} bytes is over the server's limit of {self.max_payload}")
         self._hub.route(Message(subject, data, reply, header_block))
 
-    async def subscribe(
-        self, subject: str, callback: Callback, queue: str = ""
-    ) -> Subscription:
+    async def subscribe(self, subject: str, callback: Callback, queue: str = "") -> Subscription:
         made = _MemorySubscription(self, subject, callback, queue)
         self._subscriptions.append(made)
         return made

@@ -56,12 +56,8 @@ QUEUE_WAIT = Histogram(
     ("provider",),
     buckets=_SECONDS,
 )
-QUEUE_DEPTH = Gauge(
-    "caravan_queue_depth", "Requests waiting for a free slot", ("provider",)
-)
-RETRIES = Counter(
-    "caravan_reroutes_total", "Requests sent again because their worker was lost"
-)
+QUEUE_DEPTH = Gauge("caravan_queue_depth", "Requests waiting for a free slot", ("provider",))
+RETRIES = Counter("caravan_reroutes_total", "Requests sent again because their worker was lost")
 STREAMS_OPEN = Gauge("caravan_streams_open", "Streams under way in this process")
 RESENDS = Gauge("caravan_stream_resends_total", "Frames this process sent again")
 GAPS = Gauge("caravan_stream_gaps_total", "Gaps this process noticed and had filled")
@@ -73,6 +69,4 @@ WORKER_REQUESTS = Counter(
     "Requests this worker served",
     ("provider", "verb", "outcome"),
 )
-REGISTRY_REVISION = Gauge(
-    "caravan_registry_revision", "Revision of the registry as this process knows it"
-)
+REGISTRY_REVISION = Gauge("caravan_registry_revision", "Revision of the registry as this process knows it")

@@ -45,9 +45,7 @@ class _TapClient(Client):
         super().__init__()
         self.taps: dict[int, Callback] = {}
 
-    async def _process_msg(
-        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes
-    ) -> None:
+    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
         tap = self.taps.get(sid)
         if tap is None:
             await super()._process_msg(sid, subject, reply, data, headers)
@@ -99,28 +97,20 @@ class NatsTransport:
         """The nats-py client, for JetStream and other uses off the token path."""
         return self._client
 
-    def publish(
-        self, subject: str, data: bytes, reply: str = "", header_block: bytes = b""
-    ) -> None:
+    def publish(self, subject: str, data: bytes, reply: str = "", header_block: bytes = b"") -> None:
         client = self._client
         if not client.is_connected:
             return
         size = len(data) + len(header_block)
         if size > client.max_payload:
-            raise ValueError(
-                f"a message of {size} bytes is over the server's limit of {client.max_payload}"
-            )
+            raise ValueError(f"a message of {size} bytes is over the server's limit of {client.max_payload}")
         if header_block:
             line = f"HPUB {subject} {reply} {len(header_block)} {size}\r\n"
             client.send_now(b"".join((line.encode(), header_block, data, b"\r\n")))
         else:
-            client.send_now(
-                b"".join((f"PUB {subject} {reply} {size}\r\n".encode(), data, b"\r\n"))
-            )
+            client.send_now(b"".join((f"PUB {subject} {reply} {size}\r\n".encode(), data, b"\r\n")))
 
-    async def subscribe(
-        self, subject: str, callback: Callback, queue: str = ""
-    ) -> Subscription:
+    async def subscribe(self, subject: str, callback: Callback, queue: str = "") -> Subscription:
         inner = await self._client.subscribe(subject, queue=queue, cb=_unused)
         self._client.taps[inner._id] = callback
         return _NatsSubscription(self._client, inner)
@@ -129,9 +119,7 @@ class NatsTransport:
         try:
             await asyncio.wait_for(self._client.flush(), timeout)
         except Exception as error:
-            raise DependencyDown(
-                f"NATS at {self._options.url} does not answer: {error!r}"
-            ) from error
+            raise DependencyDown(f"NATS at {self._options.url} does not answer: {error!r}") from error
 
     def on_reconnect(self, callback: Callable[[], None]) -> None:
         self._reconnected.append(callback)
@@ -156,9 +144,7 @@ class NatsTransport:
     async def _on_disconnected(self) -> None:
         self._up.clear()
         if not self._client.is_closed:
-            log.warning(
-                "NATS is gone; reconnecting", extra={"nats_url": self._options.url}
-            )
+            log.warning("NATS is gone; reconnecting", extra={"nats_url": self._options.url})
 
     async def _on_reconnected(self) -> None:
         self._up.set()
@@ -170,9 +156,7 @@ class NatsTransport:
         level = logging.DEBUG if isinstance(error, OSError) else logging.WARNING
         log.log(level, "NATS: %s", str(error) or repr(error))
 
-    def _pause(
-        self, servers: list[NatsServer], info: dict[str, Any]
-    ) -> tuple[NatsServer | None, float]:
+    def _pause(self, servers: list[NatsServer], info: dict[str, Any]) -> tuple[NatsServer | None, float]:
         server = min(servers, key=lambda s: s.reconnects)
         pause = min(_MAX_BACKOFF, 0.05 * 2 ** min(server.reconnects, 6))
         return server, pause * random.uniform(0.5, 1.0)
@@ -182,9 +166,7 @@ async def _unused(_: Any) -> None:
     """The callback nats-py asks for; a tap takes every message before it."""
 
 
-async def connect(
-    options: NatsOptions, patience: float = float("inf")
-) -> NatsTransport:
+async def connect(options: NatsOptions, patience: float = float("inf")) -> NatsTransport:
     """Connect, trying for `patience` seconds (for ever by default). Raises DependencyDown."""
     loop = asyncio.get_running_loop()
     until = loop.time() + patience

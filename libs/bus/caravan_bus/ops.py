@@ -27,16 +27,12 @@ class OpsServer:
     def __init__(self, host: str, port: int, ready: Ready) -> None:
         metrics = make_wsgi_app()
 
-        def app(
-            environ: dict[str, Any], start_response: Callable[..., Any]
-        ) -> Iterable[bytes]:
+        def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
             path = environ.get("PATH_INFO", "")
             if path == "/metrics":
                 page: Iterable[bytes] = metrics(environ, start_response)
                 return page
-            reason = {"/livez": lambda: "", "/readyz": ready, "/healthz": ready}.get(
-                path
-            )
+            reason = {"/livez": lambda: "", "/readyz": ready, "/healthz": ready}.get(path)
             if reason is None:
                 start_response("404 Not Found", [("Content-Type", "text/plain")])
                 return [b"/livez /readyz /metrics\n"]
@@ -48,16 +44,12 @@ class OpsServer:
             return [(why or "ok").encode() + b"\n"]
 
         try:
-            self._server: WSGIServer = make_server(
-                host, port, app, handler_class=_Quiet
-            )
+            self._server: WSGIServer = make_server(host, port, app, handler_class=_Quiet)
         except OSError as error:
             raise CaravanError(
                 f"port {port} on {host} for /readyz and /metrics is taken ({error.strerror}); set CARAVAN_OPS_PORT"
             ) from error
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, name="ops", daemon=True
-        )
+        self._thread = threading.Thread(target=self._server.serve_forever, name="ops", daemon=True)
 
     def start(self) -> None:
         """Answer."""

@@ -31,9 +31,7 @@ _SUSPECT_SECONDS = 1.5
 class PresenceBeacon:
     """Says who this worker is, four times a second while its load moves, at once when it becomes full or free."""
 
-    def __init__(
-        self, transport: Transport, service: str, worker: str, slots: Slots
-    ) -> None:
+    def __init__(self, transport: Transport, service: str, worker: str, slots: Slots) -> None:
         self._transport = transport
         self._service = service
         self._worker = worker
@@ -47,9 +45,7 @@ class PresenceBeacon:
 
     async def start(self) -> None:
         """Begin; from now on callers may choose this worker."""
-        self._subscription = await self._transport.subscribe(
-            s.PRESENCE_WANTED, lambda _: self.say()
-        )
+        self._subscription = await self._transport.subscribe(s.PRESENCE_WANTED, lambda _: self.say())
         self._transport.on_reconnect(self.say)
         self._slots.changed = self._soon
         self._task = asyncio.create_task(self._beat(), name="presence")
@@ -72,9 +68,7 @@ class PresenceBeacon:
         """Publish one heartbeat now."""
         self._seq += 1
         self._last = self._slots.loads()
-        message = Presence(
-            self._worker, self._service, self._state, self._seq, self._last
-        )
+        message = Presence(self._worker, self._service, self._state, self._seq, self._last)
         self._transport.publish(s.PRESENCE, message.encode())
 
     def _soon(self) -> None:
@@ -239,10 +233,6 @@ class PresenceTable:
                 silence = now - entry.heard
                 if silence > GONE_AFTER_SECONDS:
                     self.gone(worker)
-                elif silence > _SUSPECT_SECONDS or (
-                    silence > 2 * HEARTBEAT_SECONDS and any(entry.own.values())
-                ):
+                elif silence > _SUSPECT_SECONDS or (silence > 2 * HEARTBEAT_SECONDS and any(entry.own.values())):
                     # nobody answers a probe: the server itself says so when the worker's subscription is gone
-                    self._transport.publish(
-                        s.control(worker, "probe"), b"", f"{self._probe_inbox}.{worker}"
-                    )
+                    self._transport.publish(s.control(worker, "probe"), b"", f"{self._probe_inbox}.{worker}")

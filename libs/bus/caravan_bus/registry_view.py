@@ -132,15 +132,11 @@ class RegistryView:
             page = await self._ask(SnapshotRequest())
             resources += page.resources
             while page.next and not page.restart:
-                page = await self._ask(
-                    SnapshotRequest(after=page.next, revision=page.revision)
-                )
+                page = await self._ask(SnapshotRequest(after=page.next, revision=page.revision))
                 resources += page.resources
             if not page.restart:
                 return page.revision, resources
 
     async def _ask(self, request: SnapshotRequest) -> SnapshotPage:
         context = RequestContext("registry-view", SYSTEM)
-        return await self._requester.ask(
-            "registry", "snapshot", request, SnapshotPage, context, timeout=2.0
-        )
+        return await self._requester.ask("registry", "snapshot", request, SnapshotPage, context, timeout=2.0)

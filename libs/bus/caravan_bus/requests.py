@@ -33,9 +33,7 @@ class Requester:
 
     async def start(self) -> None:
         """Subscribe to the inbox."""
-        self._subscription = await self._transport.subscribe(
-            self._prefix + "*", self._on_reply
-        )
+        self._subscription = await self._transport.subscribe(self._prefix + "*", self._on_reply)
         await self._transport.flush()
 
     async def close(self) -> None:
@@ -57,12 +55,8 @@ class Requester:
     ) -> Reply:
         """Send `request` to any worker of `service`. Raises the service's error, Unavailable when nobody serves it,
         DeadlineExceeded after `timeout` seconds (or the request's deadline, if that is nearer)."""
-        if not self._transport.connected and not await self._transport.wait_connected(
-            min(timeout, 2.0)
-        ):
-            raise DependencyDown(
-                "the message bus cannot be reached; try again shortly", retry_after=2
-            )
+        if not self._transport.connected and not await self._transport.wait_connected(min(timeout, 2.0)):
+            raise DependencyDown("the message bus cannot be reached; try again shortly", retry_after=2)
         left = min(timeout, context.remaining)
         self._count += 1
         number = format(self._count, "x")
@@ -77,9 +71,7 @@ class Requester:
             )
             message = await asyncio.wait_for(future, left)
         except TimeoutError as error:
-            raise DeadlineExceeded(
-                f"{service}.{verb} did not answer in {left:.1f} s"
-            ) from error
+            raise DeadlineExceeded(f"{service}.{verb} did not answer in {left:.1f} s") from error
         finally:
             self._pending.pop(number, None)
         return _read(message, service, verb, reply)
@@ -92,14 +84,10 @@ class Requester:
 
 def _read(message: Message, service: str, verb: str, reply: type[Reply]) -> Reply:
     if message.no_responders:
-        raise Unavailable(
-            f"no {service} worker is running; look at `caravan status`", retry_after=2
-        )
+        raise Unavailable(f"no {service} worker is running; look at `caravan status`", retry_after=2)
     if h.SERVICE_ERROR_CODE in message.headers:
         raise CaravanError.from_wire(message.data)
     try:
         return reply.model_validate_json(message.data)
     except ValidationError as error:
-        raise CaravanError(
-            f"{service}.{verb} answered something unreadable: {error.error_count()} errors"
-        ) from error
+        raise CaravanError(f"{service}.{verb} answered something unreadable: {error.error_count()} errors") from error

@@ -106,9 +106,7 @@ class RoutedStream:
             except WorkerLost as error:
                 self._release()
                 if self._begun:
-                    raise StreamInterrupted(
-                        f"{error.message}; what was sent so far is incomplete"
-                    ) from error
+                    raise StreamInterrupted(f"{error.message}; what was sent so far is incomplete") from error
                 if self.attempts >= self._router.options.attempts:
                     raise
                 log.info(
@@ -192,22 +190,14 @@ class Router:
         """Requests in line for `provider`."""
         return len(self._lines.get(provider, ()))
 
-    async def _admit(
-        self, request: Outbound, stream: RoutedStream
-    ) -> tuple[StreamReader, WorkerEntry]:
+    async def _admit(self, request: Outbound, stream: RoutedStream) -> tuple[StreamReader, WorkerEntry]:
         provider = request.spec.provider
         refused: set[str] = set()
         began = time.monotonic()
         while True:
             if request.context.remaining <= 0:
-                raise DeadlineExceeded(
-                    "the request's time is over before a worker was free"
-                )
-            entry = (
-                None
-                if self.waiting(provider)
-                else self._choose(provider, request.affinity, refused)
-            )
+                raise DeadlineExceeded("the request's time is over before a worker was free")
+            entry = None if self.waiting(provider) else self._choose(provider, request.affinity, refused)
             if entry is None:
                 entry = await self._in_line(request, refused, began)
                 refused.clear()
@@ -219,12 +209,8 @@ class Router:
 
     async def _try(self, request: Outbound, entry: WorkerEntry) -> StreamReader | None:
         table, provider, context = self._table, request.spec.provider, request.context
-        if not self._transport.connected and not await self._transport.wait_connected(
-            self.options.reconnect_timeout
-        ):
-            raise DependencyDown(
-                "the message bus cannot be reached; try again shortly", retry_after=2
-            )
+        if not self._transport.connected and not await self._transport.wait_connected(self.options.reconnect_timeout):
+            raise DependencyDown("the message bus cannot be reached; try again shortly", retry_after=2)
         worker = entry.presence.worker
         reader = self._inbox.open(worker, context.deadline)
         table.take(entry, provider)
@@ -235,9 +221,7 @@ class Router:
             if request.extra:
                 headers.update(request.extra)
             subject = s.at_worker(request.service, worker, request.verb)
-            self._transport.publish(
-                subject, request.body, reader.reply, encode_headers(headers)
-            )
+            self._transport.publish(subject, request.body, reader.reply, encode_headers(headers))
             admission = await reader.admitted(self.options.accept_timeout)
         except BaseException:
             reader.cancel()
@@ -262,17 +246,11 @@ class Router:
             table.full(entry, provider)
         return None
 
-    def _choose(
-        self, provider: str, affinity: bytes, refused: set[str]
-    ) -> WorkerEntry | None:
+    def _choose(self, provider: str, affinity: bytes, refused: set[str]) -> WorkerEntry | None:
         entries = self._table.workers(provider)
         if len(entries) == 1:
             only = entries[0]
-            return (
-                only
-                if only.free(provider) > 0 and only.presence.worker not in refused
-                else None
-            )
+            return only if only.free(provider) > 0 and only.presence.worker not in refused else None
         best: WorkerEntry | None = None
         best_rank: tuple[int, float] = (-1, -1.0)
         owner = _owner(entries, affinity) if affinity else None
@@ -288,9 +266,7 @@ class Router:
                 best, best_rank = entry, rank
         return best
 
-    async def _in_line(
-        self, request: Outbound, refused: set[str], began: float
-    ) -> WorkerEntry:
+    async def _in_line(self, request: Outbound, refused: set[str], began: float) -> WorkerEntry:
         """Wait for a worker with a free slot, in order of arrival."""
         provider = request.spec.provider
         line = self._lines.get(provider)
@@ -309,9 +285,7 @@ class Router:
                 if line[0] is turn or turn.is_set():
                     entry = self._choose(provider, request.affinity, refused)
                     if entry is not None:
-                        metrics.QUEUE_WAIT.labels(provider).observe(
-                            time.monotonic() - began
-                        )
+                        metrics.QUEUE_WAIT.labels(provider).observe(time.monotonic() - began)
                         return entry
                 turn.clear()
                 try:
@@ -326,9 +300,7 @@ class Router:
 
     def _patience(self, request: Outbound, began: float) -> float:
         any_worker = bool(self._table.workers(request.spec.provider))
-        limit = (
-            self.options.queue_timeout if any_worker else self.options.no_worker_timeout
-        )
+        limit = self.options.queue_timeout if any_worker else self.options.no_worker_timeout
         left = min(began + limit - time.monotonic(), request.context.remaining)
         # a worker that said BUSY or nothing is asked again after a while even if no heartbeat came
         return max(0.001, min(left, 1.0))
@@ -336,9 +308,7 @@ class Router:
     def _raise_waited(self, request: Outbound, began: float) -> None:
         waited, provider = time.monotonic() - began, request.spec.provider
         if request.context.remaining <= 0:
-            raise DeadlineExceeded(
-                "the request's time is over before a worker was free"
-            )
+            raise DeadlineExceeded("the request's time is over before a worker was free")
         if not self._table.workers(provider):
             if waited >= self.options.no_worker_timeout:
                 raise NoWorker(
@@ -355,10 +325,7 @@ class Router:
         """Let as many go ahead as there are free slots."""
         for provider, line in self._lines.items():
             if line:
-                free = sum(
-                    max(0, entry.free(provider))
-                    for entry in self._table.workers(provider)
-                )
+                free = sum(max(0, entry.free(provider)) for entry in self._table.workers(provider))
                 for turn in islice(line, free):
                     turn.set()
 
@@ -367,7 +334,5 @@ def _owner(entries: list[WorkerEntry], affinity: bytes) -> WorkerEntry:
     """Rendezvous hashing: a worker that comes or goes moves only its own prefixes."""
     return max(
         entries,
-        key=lambda entry: zlib.crc32(
-            entry.presence.worker.encode(), zlib.crc32(affinity)
-        ),
+        key=lambda entry: zlib.crc32(entry.presence.worker.encode(), zlib.crc32(affinity)),
     )

@@ -19,19 +19,13 @@ def instance_id(service: str) -> str:
 class ServiceSettings(BaseSettings):
     """What any service reads. Each ``*_file`` variant names a file that holds the value."""
 
-    model_config = SettingsConfigDict(
-        env_ignore_empty=True, extra="ignore", populate_by_name=True
-    )
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", populate_by_name=True)
 
     nats_url: str = Field("nats://127.0.0.1:4222", validation_alias="NATS_URL")
     nats_nkey_seed: str = Field("", validation_alias="NATS_NKEY_SEED", repr=False)
-    nats_nkey_seed_file: Path | None = Field(
-        None, validation_alias="NATS_NKEY_SEED_FILE"
-    )
+    nats_nkey_seed_file: Path | None = Field(None, validation_alias="NATS_NKEY_SEED_FILE")
     log_level: str = Field("info", validation_alias="CARAVAN_LOG_LEVEL")
-    log_format: str = Field(
-        "json", validation_alias="CARAVAN_LOG_FORMAT", pattern="^(json|text)$"
-    )
+    log_format: str = Field("json", validation_alias="CARAVAN_LOG_FORMAT", pattern="^(json|text)$")
     ops_host: str = Field("127.0.0.1", validation_alias="CARAVAN_OPS_HOST")
     ops_port: int = Field(0, validation_alias="CARAVAN_OPS_PORT", ge=0, le=65535)
     drain_seconds: float = Field(30.0, validation_alias="CARAVAN_DRAIN_SECONDS", ge=0)
@@ -53,6 +47,4 @@ def read_secret_file(path: str | os.PathLike[str]) -> str:
     try:
         return Path(path).expanduser().read_text().strip()
     except OSError as error:
-        raise ValueError(
-            f"the secret's file {path} cannot be read: {error.strerror}"
-        ) from error
+        raise ValueError(f"the secret's file {path} cannot be read: {error.strerror}") from error

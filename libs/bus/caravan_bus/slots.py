@@ -45,7 +45,4 @@ class Slots:
 
     def loads(self) -> dict[str, Load]:
         """What presence says."""
-        return {
-            name: Load(total, self._used.get(name, 0))
-            for name, total in self._total.items()
-        }
+        return {name: Load(total, self._used.get(name, 0)) for name, total in self._total.items()}

@@ -43,10 +43,7 @@ _shutdown: Any = None
 def configure(service: str, instance: str) -> None:
     """Export this process's spans by OTLP over HTTP, if the environment names an endpoint."""
     global _tracer, _shutdown
-    if (
-        not os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
-        or os.environ.get("OTEL_SDK_DISABLED", "") == "true"
-    ):
+    if not os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_SDK_DISABLED", "") == "true":
         return
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
@@ -56,9 +53,7 @@ def configure(service: str, instance: str) -> None:
 
     ratio = float(os.environ.get("OTEL_TRACES_SAMPLER_ARG", "1.0"))
     provider = TracerProvider(
-        resource=Resource.create(
-            {"service.name": f"caravan-{service}", "service.instance.id": instance}
-        ),
+        resource=Resource.create({"service.name": f"caravan-{service}", "service.instance.id": instance}),
         sampler=ParentBased(TraceIdRatioBased(ratio)),
     )
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(timeout=5)))
@@ -79,11 +74,7 @@ def enabled() -> bool:
 
 def sampled(traceparent: str) -> bool:
     """Whether a W3C traceparent says that its trace is recorded."""
-    return (
-        traceparent.endswith("1")
-        and len(traceparent) >= 55
-        and traceparent[-2] in "0123456789abcdef"
-    )
+    return traceparent.endswith("1") and len(traceparent) >= 55 and traceparent[-2] in "0123456789abcdef"
 
 
 class Hop:
@@ -143,13 +134,9 @@ def _start(
         TraceContextTextMapPropagator,
     )
 
-    carrier = (
-        {"traceparent": traceparent, "tracestate": tracestate} if traceparent else {}
-    )
+    carrier = {"traceparent": traceparent, "tracestate": tracestate} if traceparent else {}
     parent = TraceContextTextMapPropagator().extract(carrier)
-    span = tracer.start_span(
-        name, context=parent, kind=SpanKind[kind], attributes=attributes
-    )
+    span = tracer.start_span(name, context=parent, kind=SpanKind[kind], attributes=attributes)
     ctx = span.get_span_context()
     return Hop(span, f"00-{ctx.trace_id:032x}-{ctx.span_id:016x}-{ctx.trace_flags:02x}")
 

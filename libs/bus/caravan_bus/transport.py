@@ -45,9 +45,7 @@ class Message:
 
     __slots__ = ("_headers", "data", "header_block", "reply", "subject")
 
-    def __init__(
-        self, subject: str, data: bytes, reply: str = "", header_block: bytes = b""
-    ) -> None:
+    def __init__(self, subject: str, data: bytes, reply: str = "", header_block: bytes = b"") -> None:
         self.subject = subject
         self.data = data
         self.reply = reply
@@ -58,9 +56,7 @@ class Message:
     def headers(self) -> Mapping[str, str]:
         """The headers as a mapping."""
         if self._headers is None:
-            self._headers = (
-                decode_headers(self.header_block) if self.header_block else NO_HEADERS
-            )
+            self._headers = decode_headers(self.header_block) if self.header_block else NO_HEADERS
         return self._headers
 
     @property
@@ -94,18 +90,14 @@ class Transport(Protocol):
         """Largest message in bytes, headers included."""
         ...
 
-    def publish(
-        self, subject: str, data: bytes, reply: str = "", header_block: bytes = b""
-    ) -> None:
+    def publish(self, subject: str, data: bytes, reply: str = "", header_block: bytes = b"") -> None:
         """Send, without waiting. While disconnected the message is dropped: whoever needs more resends.
 
         Raises ValueError when the message is over :attr:`max_payload`.
         """
         ...
 
-    async def subscribe(
-        self, subject: str, callback: Callback, queue: str = ""
-    ) -> Subscription:
+    async def subscribe(self, subject: str, callback: Callback, queue: str = "") -> Subscription:
         """Call `callback` for every message on `subject`; with `queue`, for this member's share of them."""
         ...
 

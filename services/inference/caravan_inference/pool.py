@@ -91,8 +91,8 @@ class ProviderPool:
             if self._settings.serves(resource.id, spec.provider_type):
                 wanted[resource.id] = spec
         for name in list(self._running):
-            spec = wanted.get(name)
-            if spec is None or _differs(spec, self._running[name].spec):
+            still = wanted.get(name)
+            if still is None or _differs(still, self._running[name].spec):
                 await self._stop(name)
         for name, spec in wanted.items():
             if name not in self._running:
@@ -139,7 +139,7 @@ class ProviderPool:
         except BaseException:
             await provider.close()
             raise
-        self._slots.offer(name, spec.slots or provider.options.slots)
+        self._slots.offer(name, provider.options.slots)
         log.info("provider %s of type %s is served here", name, spec.provider_type)
         return provider
 
@@ -159,5 +159,3 @@ class ProviderPool:
 def _differs(new: ProviderSpec, old: ProviderSpec) -> bool:
     """Whether a provider must be started anew: its status alone is no reason."""
     return (new.provider_type, new.config, new.slots) != (old.provider_type, old.config, old.slots)
-
-

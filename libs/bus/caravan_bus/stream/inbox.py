@@ -27,9 +27,7 @@ class StreamInbox:
     `tokens` carries nothing but frames, so that a big body on `control` does not stand in front of a token.
     """
 
-    def __init__(
-        self, tokens: Transport, control: Transport, user: str, instance: str
-    ) -> None:
+    def __init__(self, tokens: Transport, control: Transport, user: str, instance: str) -> None:
         self._tokens = tokens
         self._control_line = control
         self._instance = instance
@@ -43,9 +41,7 @@ class StreamInbox:
 
     async def start(self) -> None:
         """Subscribe; streams may be opened from here on."""
-        self._subscription = await self._tokens.subscribe(
-            self._prefix + "*", self._on_message
-        )
+        self._subscription = await self._tokens.subscribe(self._prefix + "*", self._on_message)
         await self._tokens.flush()
         self._tokens.on_reconnect(self._ask_again)
         self._control_line.on_reconnect(self._ask_again)
@@ -64,9 +60,12 @@ class StreamInbox:
         """How many streams are under way."""
         return len(self._open)
 
-    def open(
-        self, worker: str, deadline: float, window: int = f.DEFAULT_WINDOW
-    ) -> StreamReader:
+    @property
+    def opened(self) -> int:
+        """How many were opened since the start."""
+        return self._count
+
+    def open(self, worker: str, deadline: float, window: int = f.DEFAULT_WINDOW) -> StreamReader:
         """A reader for a request about to be sent to `worker` with ``reader.reply`` as its reply subject."""
         self._count += 1
         number = format(self._count, "x")
@@ -86,9 +85,7 @@ class StreamInbox:
         """A worker is known to be dead: end its streams now."""
         for reader in list(self._open.values()):
             if reader.worker == worker:
-                reader.fail(
-                    WorkerLost(f"worker {worker} died while it served the request")
-                )
+                reader.fail(WorkerLost(f"worker {worker} died while it served the request"))
 
     def _on_message(self, message: Message) -> None:
         reader = self._open.get(message.subject[self._skip :])

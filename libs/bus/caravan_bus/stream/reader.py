@@ -157,9 +157,7 @@ class StreamReader:
         seq = int.from_bytes(data[1:5], "big")
         if kind == _ACCEPT or kind == _BUSY:
             if self.admission is Admission.WAITING:
-                self.admission = (
-                    Admission.ACCEPTED if kind == _ACCEPT else Admission.BUSY
-                )
+                self.admission = Admission.ACCEPTED if kind == _ACCEPT else Admission.BUSY
                 self._wake()
             return
         if kind == _HEARTBEAT:
@@ -187,11 +185,7 @@ class StreamReader:
             summary, tail = f.decode_end(payload)
             self.summary = Summary.from_dict(orjson.loads(summary))
         except (ValueError, TypeError, AttributeError) as error:
-            self._finish(
-                CaravanError(
-                    f"a worker ended its stream with an unreadable summary: {error}"
-                )
-            )
+            self._finish(CaravanError(f"a worker ended its stream with an unreadable summary: {error}"))
             return
         if tail:
             self._chunks.append(tail)

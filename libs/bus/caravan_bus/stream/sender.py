@@ -36,9 +36,7 @@ class StreamSender:
         "window",
     )
 
-    def __init__(
-        self, transport: Transport, reply: str, window: int = f.DEFAULT_WINDOW
-    ) -> None:
+    def __init__(self, transport: Transport, reply: str, window: int = f.DEFAULT_WINDOW) -> None:
         self._transport = transport
         self.reply = reply
         self.window = window

@@ -94,9 +94,7 @@ class StreamServer:
         """Serve."""
         subscribe = self._transport.subscribe
         self._subscriptions = [
-            await subscribe(
-                s.at_worker_wildcard(self._service, self._worker), self._on_request
-            ),
+            await subscribe(s.at_worker_wildcard(self._service, self._worker), self._on_request),
             await subscribe(s.control_wildcard(self._worker), self._on_control),
         ]
         await self._transport.flush()
@@ -149,15 +147,11 @@ class StreamServer:
         self.requests += 1
         sender = StreamSender(self._transport, message.reply, _window(message))
         stream = s.stream_of(message.reply)
-        task = asyncio.create_task(
-            self._serve(stream, inbound, sender), name=f"serve-{stream}"
-        )
+        task = asyncio.create_task(self._serve(stream, inbound, sender), name=f"serve-{stream}")
         self._active[stream] = _Active(sender, task, inbound.context.deadline)
         self._silent.add(sender)
         if self._accept_timer is None:
-            self._accept_timer = asyncio.get_running_loop().call_later(
-                ACCEPT_TICK, self._accept_silent
-            )
+            self._accept_timer = asyncio.get_running_loop().call_later(ACCEPT_TICK, self._accept_silent)
 
     def _read(self, message: Message) -> Inbound:
         headers = message.headers
@@ -165,9 +159,7 @@ class StreamServer:
         if spec is None:
             raise InvalidRequest(f"a request to a worker carries the header {h.CALL}")
         verb = message.subject.rpartition(".")[2]
-        return Inbound(
-            verb, CallSpec.decode(spec), message, RequestContext.from_headers(headers)
-        )
+        return Inbound(verb, CallSpec.decode(spec), message, RequestContext.from_headers(headers))
 
     async def _serve(self, stream: str, inbound: Inbound, sender: StreamSender) -> None:
         began = time.perf_counter_ns()
@@ -183,9 +175,7 @@ class StreamServer:
             if not sender.cancelled:
                 sender.fail(_why_cancelled(inbound.context, self._draining))
         except Exception as error:
-            log.exception(
-                "a request failed", extra={"request_id": inbound.context.request_id}
-            )
+            log.exception("a request failed", extra={"request_id": inbound.context.request_id})
             self._note(error)
             sender.fail(CaravanError(f"the worker failed: {type(error).__name__}"))
         finally:
@@ -269,9 +259,7 @@ class StreamServer:
 
 def _window(message: Message) -> int:
     try:
-        return max(
-            1024, min(int(message.headers.get(h.WINDOW, "")), 16 * f.DEFAULT_WINDOW)
-        )
+        return max(1024, min(int(message.headers.get(h.WINDOW, "")), 16 * f.DEFAULT_WINDOW))
     except ValueError:
         return f.DEFAULT_WINDOW
 
@@ -280,7 +268,5 @@ def _why_cancelled(context: RequestContext, draining: bool) -> CaravanError:
     if context.remaining <= 0:
         return DeadlineExceeded("the request's time is over")
     if draining:
-        return CaravanError(
-            "the worker was shut down before it had finished", code="worker_shutdown"
-        )
+        return CaravanError("the worker was shut down before it had finished", code="worker_shutdown")
     return CaravanError("the worker gave the request up")

@@ -23,7 +23,20 @@ _DONE = (b"data: [DONE]", b"data:[DONE]")
 class EventForwarder:
     """For one stream. Feed it reads, send on what it returns, and ask it at the end how the stream went."""
 
-    __slots__ = ("_crlf", "_find", "_keep_usage", "_put", "_settled", "_shown", "_tail", "done", "finish_reason", "model", "response_id", "usage")
+    __slots__ = (
+        "_crlf",
+        "_find",
+        "_keep_usage",
+        "_put",
+        "_settled",
+        "_shown",
+        "_tail",
+        "done",
+        "finish_reason",
+        "model",
+        "response_id",
+        "usage",
+    )
 
     def __init__(self, shown_model: str, keep_usage: bool) -> None:
         self._shown = shown_model

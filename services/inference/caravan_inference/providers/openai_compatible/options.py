@@ -74,9 +74,13 @@ def read(options: ProviderOptions) -> tuple[Config, Preset]:
         raise InvalidRequest(f"provider {options.id!r}: config.{where}: {first['msg']}", param=where) from error
     if not config.base_url:
         if not preset.base_url:
-            raise InvalidRequest(f"provider {options.id!r} of type {options.type} needs config.base_url", param="base_url")
+            raise InvalidRequest(
+                f"provider {options.id!r} of type {options.type} needs config.base_url", param="base_url"
+            )
         config.base_url = preset.base_url
     if not config.base_url.startswith(("http://", "https://")):
-        raise InvalidRequest(f"provider {options.id!r}: base_url should begin with http:// or https://", param="base_url")
+        raise InvalidRequest(
+            f"provider {options.id!r}: base_url should begin with http:// or https://", param="base_url"
+        )
     config.base_url = config.base_url.rstrip("/")
     return config, preset

@@ -210,9 +210,10 @@ class OpenAICompatible:
         ]
 
     def _unreachable(self, error: BaseException) -> CaravanError:
+        where = f"provider {self.options.id!r} at {self.server}"
         if isinstance(error, TimeoutError):
-            return UpstreamFailed(f"provider {self.options.id!r} at {self.server} did not answer in time", code="upstream_timeout")
-        return UpstreamFailed(f"provider {self.options.id!r} at {self.server} cannot be reached: {str(error) or type(error).__name__}")
+            return UpstreamFailed(f"{where} did not answer in time", code="upstream_timeout")
+        return UpstreamFailed(f"{where} cannot be reached: {str(error) or type(error).__name__}")
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:

@@ -1,0 +1,3 @@
+from caravan_gateway.app import main
+
+main()

@@ -1,0 +1,169 @@
+"""Wires and starts a gateway; nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from caravan_bus import logs, metrics, process, tracing
+from caravan_bus.discovery import Discovery, Endpoint, EndpointStats
+from caravan_bus.inference import InferenceClient
+from caravan_bus.nats import NatsOptions, connect
+from caravan_bus.ops import OpsServer
+from caravan_bus.presence import PresenceTable
+from caravan_bus.registry_view import RegistryView
+from caravan_bus.requests import Requester
+from caravan_bus.router import Router
+from caravan_bus.settings import instance_id, read_secret_file
+from caravan_bus.stream.inbox import StreamInbox
+from caravan_contracts import VERSION
+from caravan_contracts import subjects as s
+from caravan_contracts.channels import GATEWAY, INFERENCE
+from caravan_contracts.errors import CaravanError
+from caravan_storage.blobs import RedisClaims
+from fastapi import FastAPI
+from pydantic import ValidationError
+
+from caravan_gateway import errors, health, models, openapi
+from caravan_gateway.auth import Authenticator
+from caravan_gateway.completions import CompletionRoute
+from caravan_gateway.edge import Edge
+from caravan_gateway.settings import Settings
+from caravan_gateway.watch import Watch
+
+log = logging.getLogger(__name__)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the process has its own."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Run until `stop` is set; then let open requests finish and leave."""
+    instance = settings.instance or instance_id("gw")
+    logs.configure(settings.log_level, settings.log_format, GATEWAY, instance)
+    tracing.configure(GATEWAY, instance)
+    auth = Authenticator.from_file(settings.api_keys_file)
+    listener = _listen(settings.host, settings.port)
+    options = NatsOptions(settings.nats_url, GATEWAY, settings.nats_nkey_seed, instance)
+    control = await connect(options)
+    tokens = await connect(options)
+    redis_url = read_secret_file(settings.redis_url_file) if settings.redis_url_file else settings.redis_url
+    claims = RedisClaims.from_url(redis_url) if redis_url else None
+
+    requester = Requester(control, GATEWAY, instance)
+    view = RegistryView(control, requester)
+    inbox = StreamInbox(tokens, control, GATEWAY, instance)
+    table = PresenceTable(control, INFERENCE, s.inbox_prefix(GATEWAY, f"{instance}-probe"))
+    client = InferenceClient(view, Router(control, inbox, table), claims)
+    watch = Watch()
+
+    def not_ready() -> str:
+        if stop.is_set():
+            return "draining"
+        if not (control.connected and tokens.connected):
+            return "NATS is gone"
+        metrics.STREAMS_OPEN.set(inbox.open_streams)
+        metrics.GAPS.set(inbox.gaps)
+        return "" if view.loaded else "waiting for the registry"
+
+    app = FastAPI(title="Caravan", version=VERSION, description="An OpenAI-compatible server on a message bus")
+    errors.install(app)
+    app.include_router(health.router(not_ready))
+    app.include_router(models.router(view, requester, auth))
+    openapi.install(app)
+    hot = {path: CompletionRoute(verb, path, client, auth, watch, settings) for path, verb in openapi.ROUTES.items()}
+    config = uvicorn.Config(
+        Edge(hot, app),
+        http="httptools",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=max(1, int(settings.drain_seconds)),
+    )
+    server = _Server(config)
+    stats = EndpointStats()
+    discovery = Discovery(
+        control,
+        "caravan-gateway",
+        instance,
+        f"OpenAI's HTTP API on port {settings.port}",
+        [Endpoint("inbox", s.inbox_prefix(GATEWAY, instance) + ".*", "", {"mode": "frames"})],
+        lambda _: _counted(stats, inbox),
+    )
+    ops = OpsServer(settings.ops_host, settings.ops_port, not_ready) if settings.ops_port else None
+    if ops is not None:
+        ops.start()
+    await requester.start()
+    await view.start()
+    await inbox.start()
+    await table.start()
+    await discovery.start()
+    serving = asyncio.create_task(server.serve(sockets=[listener]), name="http")
+    log.info("listening on http://%s:%d", settings.host, settings.port)
+
+    waiting = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    log.info("draining: %d requests under way", len(watch))
+    await discovery.stop()
+    server.should_exit = True
+    await asyncio.wait({serving}, timeout=settings.drain_seconds + 5)
+    waiting.cancel()
+    await watch.close()
+    await table.close()
+    await inbox.close()
+    await view.close()
+    await requester.close()
+    await tokens.close()
+    await control.close()
+    if claims is not None:
+        await claims.close()
+    if ops is not None:
+        ops.stop()
+    tracing.shutdown()
+
+
+def _counted(stats: EndpointStats, inbox: StreamInbox) -> EndpointStats:
+    stats.requests = inbox.opened
+    stats.data = {"open_streams": inbox.open_streams, "gaps": inbox.gaps}
+    return stats
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Several gateways may share a port of one machine (SO_REUSEPORT); another program on it is an error."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if hasattr(socket, "SO_REUSEPORT"):
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((host, port))
+        made.listen(4096)
+    except OSError as error:
+        made.close()
+        raise CaravanError(
+            f"cannot listen on {host}:{port}: {error.strerror}. "
+            "Choose another port (CARAVAN_GATEWAY_PORT, or `caravan up --port`)"
+        ) from error
+    made.setblocking(False)
+    return made
+
+
+def main() -> None:
+    """``python -m caravan_gateway``: configured by the environment alone."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        sys.exit(process.settings_problem(GATEWAY, error))
+    sys.exit(process.run(GATEWAY, lambda stop: serve(settings, stop)))

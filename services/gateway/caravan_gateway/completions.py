@@ -1,0 +1,209 @@
+"""The hot routes: chat completions, completions and embeddings, as plain ASGI.
+
+One request: who asks, its body, a worker that accepts (all in `InferenceClient.ask`), then the worker's bytes to the
+socket as they come. Nothing is parsed on the way back. The status is decided by the first bytes of the answer, so an
+early failure keeps its real status; after them an error can only be an event, and then there is no ``[DONE]``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+
+import orjson
+from caravan_bus import metrics, tracing
+from caravan_bus.inference import Asked, InferenceClient
+from caravan_contracts.context import RequestContext
+from caravan_contracts.errors import CaravanError, ClientGone, InvalidRequest, UnsupportedMediaType
+from caravan_contracts.inference import Summary, Verb
+
+from caravan_gateway import asgi
+from caravan_gateway.asgi import Headers, Receive, Scope, Send
+from caravan_gateway.auth import Authenticator
+from caravan_gateway.settings import Settings
+from caravan_gateway.watch import Watch, Watched
+
+log = logging.getLogger(__name__)
+
+MAX_ANSWER = 64 * 1024 * 1024
+_PROVIDER_DATA = (b"x-llamastack-provider-data", b"x-ogx-provider-data", b"x-llamastack-providerdata")
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far a request came, for the one place that ends it."""
+
+    watched: Watched | None = None
+    asked: Asked | None = None
+    started: bool = False
+    status: int = 500
+    first_byte: float = 0.0
+
+
+class CompletionRoute:
+    """One verb over HTTP."""
+
+    def __init__(
+        self, verb: Verb, route: str, client: InferenceClient, auth: Authenticator, watch: Watch, settings: Settings
+    ) -> None:
+        self._verb = verb
+        self._route = route
+        self._client = client
+        self._auth = auth
+        self._watch = watch
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one POST."""
+        began = time.perf_counter()
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        request_id = "req_" + tracing.new_id()
+        progress = _Progress()
+        hop = tracing.edge(
+            f"POST {self._route}",
+            headers.get(b"traceparent", b"").decode("latin-1"),
+            headers.get(b"tracestate", b"").decode("latin-1"),
+            {"http.request.method": "POST", "http.route": self._route, "caravan.request.id": request_id}
+            if tracing.enabled()
+            else {},
+        )
+        failure: CaravanError | None = None
+        try:
+            await self._serve(headers, receive, send, request_id, progress, hop)
+        except CaravanError as error:
+            failure = error
+        except asyncio.CancelledError:
+            if progress.watched is None or not progress.watched.gone:
+                raise
+            failure = ClientGone("the client went away")
+        except Exception as error:
+            log.exception("a request failed", extra={"request_id": request_id})
+            failure = CaravanError(f"the gateway failed: {type(error).__name__}")
+        finally:
+            if progress.watched is not None:
+                self._watch.remove(progress.watched)
+            if progress.asked is not None:
+                progress.asked.stream.cancel()
+        if failure is not None:
+            await self._fail(failure, progress, send, request_id)
+        self._account(progress, began, request_id, failure)
+        hop.end(failure, failure.code or "" if failure is not None else "")
+
+    async def _serve(
+        self,
+        headers: dict[bytes, bytes],
+        receive: Receive,
+        send: Send,
+        request_id: str,
+        progress: _Progress,
+        hop: tracing.Hop,
+    ) -> None:
+        principal = self._auth.who(headers.get(b"authorization", b""), headers.get(b"x-api-key", b""))
+        kind = headers.get(b"content-type", b"application/json")
+        if b"json" not in kind:
+            raise UnsupportedMediaType("the body should be application/json")
+        body = await asgi.read_body(headers, receive, self._settings.max_body_bytes, self._settings.body_timeout)
+        progress.watched = watched = self._watch.add(receive, send)
+        context = RequestContext(
+            request_id,
+            principal,
+            time.monotonic() + self._timeout(headers),
+            hop.traceparent,
+            headers.get(b"tracestate", b"").decode("latin-1") if hop.traceparent else "",
+            headers.get(b"idempotency-key", b"").decode("latin-1"),
+        )
+        began = time.perf_counter()
+        progress.asked = asked = await self._client.ask(self._verb, body, context, _provider_data(headers))
+        stream = asked.stream
+        answer_headers: Headers = [(b"x-request-id", request_id.encode())]
+        if not asked.facts.stream:
+            answer = await stream.read_all(MAX_ANSWER)
+            progress.first_byte = time.perf_counter()
+            progress.started, progress.status = True, 200
+            answer_headers.append(_processing(began))
+            await asgi.send_json(send, 200, answer, answer_headers)
+            return
+        data = await stream.read()
+        progress.first_byte = time.perf_counter()
+        answer_headers.append(_processing(began))
+        await send({"type": "http.response.start", "status": 200, "headers": asgi.EVENT_STREAM + answer_headers})
+        progress.started, progress.status = True, 200
+        watched.streaming = True
+        while data:
+            watched.writing = True
+            await send({"type": "http.response.body", "body": data, "more_body": True})
+            watched.writing = False
+            watched.last_write = time.monotonic()
+            data = await stream.read()
+        watched.streaming = False
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _fail(self, error: CaravanError, progress: _Progress, send: Send, request_id: str) -> None:
+        if isinstance(error, ClientGone):
+            progress.status = 499
+            return
+        if not progress.started:
+            progress.status = error.status
+            headers = [*asgi.error_headers(error), (b"x-request-id", request_id.encode())]
+            await asgi.send_json(send, error.status, error.to_json(), headers)
+            return
+        if progress.watched is not None and progress.watched.streaming:
+            progress.watched.streaming = False
+            await send({"type": "http.response.body", "body": b"data: " + error.to_json() + b"\n\n"})
+
+    def _account(self, progress: _Progress, began: float, request_id: str, failure: CaravanError | None) -> None:
+        now = time.perf_counter()
+        metrics.HTTP_REQUESTS.labels(self._route, "POST", str(progress.status)).inc()
+        metrics.HTTP_SECONDS.labels(self._route).observe(now - began)
+        if failure is not None:
+            metrics.ERRORS.labels(failure.code or failure.type).inc()
+            level = logging.INFO if failure.status < 500 else logging.WARNING
+            log.log(
+                level, "%s: %s", failure.code, failure.message, extra={"request_id": request_id, "route": self._route}
+            )
+        asked = progress.asked
+        if asked is None:
+            return
+        model, provider = asked.spec.provider + "/" + asked.spec.model, asked.spec.provider
+        if progress.first_byte:
+            metrics.FIRST_TOKEN.labels(model, provider).observe(progress.first_byte - began)
+        summary: Summary | None = asked.stream.summary
+        if summary is not None and summary.usage is not None:
+            metrics.TOKENS.labels("input", model, provider).inc(summary.usage.prompt_tokens)
+            metrics.TOKENS.labels("output", model, provider).inc(summary.usage.completion_tokens)
+
+    def _timeout(self, headers: dict[bytes, bytes]) -> float:
+        given = headers.get(b"x-caravan-timeout")
+        if given is None:
+            return self._settings.request_timeout
+        try:
+            seconds = float(given)
+        except ValueError as error:
+            raise InvalidRequest(
+                "the header X-Caravan-Timeout is a number of seconds", param="X-Caravan-Timeout"
+            ) from error
+        if not seconds > 0:
+            raise InvalidRequest(
+                "the header X-Caravan-Timeout is a positive number of seconds", param="X-Caravan-Timeout"
+            )
+        return min(seconds, self._settings.request_timeout)
+
+
+def _provider_data(headers: dict[bytes, bytes]) -> dict[str, str] | None:
+    for name in _PROVIDER_DATA:
+        given = headers.get(name)
+        if given:
+            try:
+                data = orjson.loads(given)
+            except orjson.JSONDecodeError as error:
+                raise InvalidRequest(f"the header {name.decode()} is no JSON") from error
+            if not isinstance(data, dict):
+                raise InvalidRequest(f"the header {name.decode()} is a JSON object")
+            return {str(k): v for k, v in data.items() if isinstance(v, str) and not str(k).startswith("__")}
+    return None
+
+
+def _processing(began: float) -> tuple[bytes, bytes]:
+    return b"openai-processing-ms", str(int((time.perf_counter() - began) * 1000)).encode()

@@ -1,0 +1,70 @@
+"""The outermost ASGI app: hot routes by one dictionary look-up, everything else to FastAPI.
+
+Every reply gets an ``x-request-id``. The same routes answer under ``/v1/openai/v1`` for older clients.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from caravan_bus import metrics, tracing
+from caravan_contracts.errors import MethodNotAllowed
+
+from caravan_gateway import asgi
+from caravan_gateway.asgi import App, Event, Receive, Scope, Send
+
+OLD_PREFIX = "/v1/openai/v1/"
+
+
+class Edge:
+    """Wraps the FastAPI app."""
+
+    def __init__(self, hot: Mapping[str, App], rest: App) -> None:
+        self._hot = dict(hot)
+        self._hot.update({OLD_PREFIX + path.removeprefix("/v1/"): app for path, app in hot.items()})
+        self._rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection or request."""
+        if scope["type"] != "http":
+            await self._rest(scope, receive, send)
+            return
+        path: str = scope["path"]
+        hot = self._hot.get(path)
+        if hot is not None:
+            if scope["method"] == "POST":
+                await hot(scope, receive, send)
+            else:
+                await _refuse(scope, send)
+            return
+        if path.startswith(OLD_PREFIX):
+            scope = {**scope, "path": "/v1/" + path.removeprefix(OLD_PREFIX)}
+            scope["raw_path"] = scope["path"].encode()
+        await self._observed(scope, receive, send)
+
+    async def _observed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        request_id = "req_" + tracing.new_id()
+        scope["caravan_request_id"] = request_id
+        status = 500
+
+        async def send_named(event: Event) -> None:
+            nonlocal status
+            if event["type"] == "http.response.start":
+                status = event["status"]
+                event["headers"] = [*event.get("headers", ()), (b"x-request-id", request_id.encode())]
+            await send(event)
+
+        try:
+            await self._rest(scope, receive, send_named)
+        finally:
+            route = getattr(scope.get("route"), "path", "unknown")
+            metrics.HTTP_REQUESTS.labels(route, scope["method"], str(status)).inc()
+            metrics.HTTP_SECONDS.labels(route).observe(time.perf_counter() - began)
+
+
+async def _refuse(scope: Scope, send: Send) -> None:
+    error = MethodNotAllowed(f"{scope['path']} takes POST, not {scope['method']}")
+    headers = [(b"allow", b"POST"), (b"x-request-id", b"req_" + tracing.new_id().encode())]
+    await asgi.send_json(send, error.status, error.to_json(), headers)

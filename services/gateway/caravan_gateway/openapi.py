@@ -1,0 +1,77 @@
+"""The hot routes in the OpenAPI document: they are plain ASGI, so FastAPI does not know them by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from caravan_contracts.inference import Verb
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+ROUTES = {
+    "/v1/chat/completions": Verb.CHAT,
+    "/v1/completions": Verb.COMPLETIONS,
+    "/v1/embeddings": Verb.EMBEDDINGS,
+}
+_TEXT = {
+    Verb.CHAT: ("Chat completion, streamed or whole", "messages"),
+    Verb.COMPLETIONS: ("Text completion, streamed or whole", "prompt"),
+    Verb.EMBEDDINGS: ("Embeddings", "input"),
+}
+_ERROR = {
+    "type": "object",
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": {"type": ["string", "null"]},
+                "code": {"type": ["string", "null"]},
+            },
+        }
+    },
+}
+
+
+def install(app: FastAPI) -> None:
+    """Make ``app.openapi()`` include the hot routes."""
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+            made.setdefault("components", {}).setdefault("schemas", {})["Error"] = _ERROR
+            for path, verb in ROUTES.items():
+                made["paths"][path] = {"post": _operation(verb)}
+            app.openapi_schema = made
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]
+
+
+def _operation(verb: Verb) -> dict[str, Any]:
+    summary, needed = _TEXT[verb]
+    body = {
+        "type": "object",
+        "required": ["model", needed],
+        "properties": {"model": {"type": "string", "description": "one of GET /v1/models"}, needed: {}},
+        "additionalProperties": True,
+        "description": "OpenAI's request; fields that Caravan does not know pass through to the provider",
+    }
+    if verb is not Verb.EMBEDDINGS:
+        body["properties"]["stream"] = {"type": "boolean", "default": False}  # type: ignore[index]
+    error = {
+        "description": "an error",
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+    }
+    ok: dict[str, Any] = {"application/json": {"schema": {"type": "object"}}}
+    if verb is not Verb.EMBEDDINGS:
+        ok["text/event-stream"] = {"schema": {"type": "string"}}
+    return {
+        "tags": ["Inference"],
+        "summary": summary,
+        "operationId": f"create_{verb.value}",
+        "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
+        "responses": {"200": {"description": "OpenAI's answer", "content": ok}, "default": error},
+    }

@@ -1,0 +1,45 @@
+"""What the gateway reads from its environment."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Self
+
+from caravan_bus.settings import ServiceSettings
+from pydantic import Field, model_validator
+
+
+class Settings(ServiceSettings):
+    """See :class:`ServiceSettings` for the rest."""
+
+    host: str = Field("127.0.0.1", validation_alias="CARAVAN_GATEWAY_HOST")
+    port: int = Field(8321, ge=1, le=65535, validation_alias="CARAVAN_GATEWAY_PORT")
+    max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024, validation_alias="CARAVAN_GATEWAY_MAX_BODY_BYTES")
+    body_timeout: float = Field(30.0, gt=0, validation_alias="CARAVAN_GATEWAY_BODY_TIMEOUT")
+    """Seconds a client may take to send its body."""
+    request_timeout: float = Field(600.0, gt=0, validation_alias="CARAVAN_GATEWAY_REQUEST_TIMEOUT")
+    """Seconds a request may take in all, unless its header X-Caravan-Timeout asks for less."""
+    api_keys_file: Path | None = Field(None, validation_alias="CARAVAN_GATEWAY_API_KEYS_FILE")
+    """One key a line: ``key [tenant [user [role,role]]]``; ``#`` begins a comment."""
+    allow_anonymous: bool = Field(False, validation_alias="CARAVAN_GATEWAY_ALLOW_ANONYMOUS")
+    redis_url: str = Field("", validation_alias="REDIS_URL", repr=False)
+    redis_url_file: str = Field("", validation_alias="REDIS_URL_FILE")
+
+    @model_validator(mode="after")
+    def _refuse_open_door(self) -> Self:
+        if self.api_keys_file is None and not self.allow_anonymous and not _is_loopback(self.host):
+            raise ValueError(
+                f"binding {self.host} without API keys would let anybody in: set CARAVAN_GATEWAY_API_KEYS_FILE, "
+                "or CARAVAN_GATEWAY_ALLOW_ANONYMOUS=true if something in front of it checks who is asking"
+            )
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
