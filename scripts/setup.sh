@@ -48,7 +48,7 @@ fi
 rm -f "$stamp"
 
 echo "==> installing the installer (uv)"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+"$venv/bin/python" -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
 # --no-config: the workspace table of pyproject.toml is for `make lock`; --no-deps: the locked files are complete.
 # pip's configured mirror is honoured: uv does not read pip's files by itself.
 mirror=$("$venv/bin/python" -m pip config get global.index-url 2>/dev/null || true)

