@@ -10,7 +10,7 @@ FROM python:${PYTHON_VERSION}-slim AS base
 ENV PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PATH=/opt/caravan/bin:$PATH
-RUN useradd --system --uid 10001 --user-group --home-dir /nonexistent --shell /usr/sbin/nologin caravan
+RUN groupadd --gid 10001 caravan && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin caravan
 
 
 # --- builders: the installer and the wheels stay behind in them --------------------------------------
@@ -90,7 +90,8 @@ LABEL org.opencontainers.image.title="Caravan inference worker"
 
 FROM inference AS inference-local
 COPY --from=local-packages /opt/caravan-local /opt/caravan-local
-ENV PYTHONPATH=/opt/caravan-local
+# onnxruntime reports its use to its maker unless told not to.
+ENV PYTHONPATH=/opt/caravan-local ORT_DISABLE_TELEMETRY=1
 LABEL org.opencontainers.image.title="Caravan inference worker with local models"
 
 FROM base AS tools

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from tests.house.source import PACKAGES, Source, docstrings, sources
+from tests.house.source import PACKAGES, Source, docstrings, imported, sources
 
 MAX_LINES = 400
 EVERYWHERE_BUT_CONTRACTS = tuple(package for package in PACKAGES if package != "caravan_contracts")
@@ -47,6 +47,17 @@ def test_services_use_no_blocking_http_client() -> None:
         if isinstance(node, ast.Import) and any(name.name.partition(".")[0] in BLOCKING_MODULES for name in node.names)
     ]
     assert not found, f"aiohttp is our HTTP client: {found}"
+
+
+def test_nothing_reports_home() -> None:
+    """onnxruntime sends telemetry to its maker unless the environment says no before it is imported."""
+    found = [
+        str(source)
+        for source in sources()
+        if any(name == "onnxruntime" for name, _line in imported(source.tree))
+        and "ORT_DISABLE_TELEMETRY" not in source.text
+    ]
+    assert not found, f"set ORT_DISABLE_TELEMETRY=1 before the import: {found}"
 
 
 def test_errors_are_not_swallowed() -> None:
