@@ -1,0 +1,47 @@
+"""Log files of children: appended to by the child itself, kept below a size by the launcher."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+LIMIT_BYTES = 8 * 1024 * 1024
+"""Above this a log moves to ``NAME.log.1``, which replaces the one before."""
+_TAIL_BYTES = 4096
+
+
+def trim(log: Path, limit: int = LIMIT_BYTES) -> bool:
+    """Rotate `log` if it is too long. The child keeps its descriptor: it appends, so truncating is safe."""
+    try:
+        if log.stat().st_size <= limit:
+            return False
+        shutil.copyfile(log, log.with_name(log.name + ".1"))
+    except FileNotFoundError:
+        return False
+    finally:
+        # Also when the copy failed (a full disk): then the bound matters more than the lines.
+        if log.exists() and log.stat().st_size > limit:
+            with log.open("r+b") as file:
+                file.truncate(0)
+    return True
+
+
+def size(log: Path) -> int:
+    """Bytes in the log; 0 when there is none."""
+    try:
+        return log.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def tail(log: Path, since: int = 0, lines: int = 3) -> str:
+    """The last non-empty lines written after byte `since`, joined by " | "; "" when there are none."""
+    try:
+        with log.open("rb") as file:
+            end = file.seek(0, 2)
+            file.seek(max(end - _TAIL_BYTES, since if since <= end else 0))
+            text = file.read().decode(errors="replace")
+    except FileNotFoundError:
+        return ""
+    said = [line.strip() for line in text.splitlines() if line.strip()]
+    return " | ".join(said[-lines:])

@@ -1,0 +1,55 @@
+"""Free loopback ports."""
+
+from __future__ import annotations
+
+import random
+import socket
+
+from caravan.runtime.errors import StartError
+
+FIRST, LAST = 15000, 31999
+"""Below the range from which systems take the local ports of outgoing connections (32768 on Linux), so that
+nobody's connection sits on a server's port while that server restarts."""
+
+
+def is_free(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether a server could listen on ``host:port`` now."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: TIME_WAIT is no obstacle
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+class Ports:
+    """Hands out ports, each only once; prefers the one that the same name had before."""
+
+    def __init__(self, remembered: dict[str, int] | None = None) -> None:
+        self._remembered = dict(remembered or {})
+        self._given: dict[str, int] = {}
+
+    def take(self, name: str, *, fresh: bool = False) -> int:
+        """A free loopback port for `name`; with `fresh`, another one than it has or had."""
+        before = self._given.pop(name, None) or self._remembered.pop(name, None)
+        if before and not fresh and self._usable(before):
+            return self._give(name, before)
+        for _ in range(200):
+            port = random.randint(FIRST, LAST)
+            if port != before and self._usable(port):
+                return self._give(name, port)
+        raise StartError(f"No free TCP port was found between {FIRST} and {LAST} on 127.0.0.1.")
+
+    @property
+    def given(self) -> dict[str, int]:
+        """Every port handed out, by name."""
+        return dict(self._given)
+
+    def _usable(self, port: int) -> bool:
+        return port not in self._given.values() and is_free(port)
+
+    def _give(self, name: str, port: int) -> int:
+        self._given[name] = port
+        return port
