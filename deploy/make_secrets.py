@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import subprocess
 import sys
 from pathlib import Path
 from urllib.parse import quote
@@ -59,7 +60,12 @@ def write(path: Path, text: str) -> None:
 
 def bus_keys(root: Path) -> None:
     """The NATS configuration with public keys only, and each service's seed into its own folder."""
-    raise NotImplementedError
+    keyring = root / "keyring"
+    command = [sys.executable, "-m", "caravan", "bus", "render-nats-config", "--dir", str(keyring)]
+    subprocess.run(command, check=True, timeout=60)
+    write(root / "nats" / "nats.conf", (keyring / "nats.conf").read_text())
+    for service in SERVICES:
+        write(root / service / "nkey", (keyring / f"{service}.nk").read_text())
 
 
 if __name__ == "__main__":
