@@ -5,7 +5,7 @@
 ``StartError``       what may go wrong, as one paragraph that says what to do
 """
 
-from caravan.runtime.errors import AlreadyRunning, MissingBinary, NoAccess, PortTaken, StartError
+from caravan.errors import AlreadyRunning, MissingBinary, NoAccess, PortTaken, StartError
 from caravan.runtime.infrastructure import Infrastructure
 from caravan.runtime.paths import DataDir
 

@@ -10,7 +10,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from caravan.runtime.errors import MissingBinary
+from caravan.errors import MissingBinary
 
 
 def nats_server() -> Path:

@@ -1,15 +1,19 @@
-"""Users of the bus: our own, and foreign ones made with ``caravan bus user add``."""
+"""Users of the bus: our own, and foreign ones made with ``caravan bus user add``.
+
+Foreign users live in a folder: ``users.json`` (public keys only) and one 0600 file ``NAME.nk`` each.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from caravan_contracts import permissions, subjects
 
+from caravan.errors import NoAccess, StartError
 from caravan.runtime import keys
-from caravan.runtime.errors import NoAccess, StartError
 from caravan.runtime.nats_config import BusUser
 from caravan.runtime.paths import DataDir, write_private
 from caravan.runtime.secrets import Secrets
@@ -25,6 +29,11 @@ class ForeignUser:
     tenant: str
     public_key: str
 
+    @property
+    def permissions(self) -> permissions.Permissions:
+        """What it may say and hear."""
+        return permissions.for_foreign(self.tenant, self.name)
+
 
 def seed_file(data: DataDir, name: str) -> Path:
     """The file with the seed of a bus user, ours or foreign."""
@@ -37,12 +46,11 @@ def write_service_seeds(data: DataDir, secrets: Secrets) -> None:
         write_private(seed_file(data, name), secrets.seeds[name] + "\n")
 
 
-def foreign(data: DataDir) -> list[ForeignUser]:
+def foreign(folder: Path) -> list[ForeignUser]:
     """Foreign users by name."""
-    path = data.bus / "users.json"
+    path = folder / "users.json"
     try:
-        rows = json.loads(path.read_text())
-        return [ForeignUser(**row) for row in rows]
+        return [ForeignUser(**row) for row in json.loads(path.read_text())]
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -51,42 +59,38 @@ def foreign(data: DataDir) -> list[ForeignUser]:
         raise StartError(f"The list of bus users {path} is damaged ({error}). Repair or remove it.") from error
 
 
-def add(data: DataDir, name: str, tenant: str = DEFAULT_TENANT) -> ForeignUser:
+def add(folder: Path, name: str, tenant: str = DEFAULT_TENANT) -> ForeignUser:
     """Make a foreign user and its seed file; raises :class:`StartError` for a name that can't be one."""
     try:
-        subjects.token(tenant)
-        permissions.for_foreign(tenant, subjects.token(name))
+        permissions.for_foreign(subjects.token(tenant), subjects.token(name))
     except ValueError as error:
-        raise StartError(f"A bus user can't be made: {error}.") from error
-    users = foreign(data)
+        raise StartError(f"The bus user can't be made: {error}.") from error
+    users = foreign(folder)
     if any(user.name == name for user in users):
         raise StartError(f"The bus user {name!r} exists already. Remove it first: `caravan bus user remove {name}`.")
     seed = keys.new_seed()
     user = ForeignUser(name, tenant, keys.public_key(seed))
-    write_private(seed_file(data, name), seed + "\n")
-    _write(data, [*users, user])
+    write_private(folder / f"{name}.nk", seed + "\n")
+    _write(folder, [*users, user])
     return user
 
 
-def remove(data: DataDir, name: str) -> None:
+def remove(folder: Path, name: str) -> None:
     """Forget a foreign user and its seed; raises :class:`StartError` when there is none."""
-    users = foreign(data)
+    users = foreign(folder)
     rest = [user for user in users if user.name != name]
     if len(rest) == len(users):
         raise StartError(f"There is no foreign bus user {name!r}. List them: `caravan bus user list`.")
-    _write(data, rest)
-    seed_file(data, name).unlink(missing_ok=True)
+    _write(folder, rest)
+    (folder / f"{name}.nk").unlink(missing_ok=True)
 
 
-def everybody(data: DataDir, secrets: Secrets) -> list[BusUser]:
-    """Every user that the server should know."""
-    public = secrets.public_keys()
-    own = [BusUser(name, public[name], permissions.for_service(name)) for name in permissions.SERVICES]
-    return own + [
-        BusUser(user.name, user.public_key, permissions.for_foreign(user.tenant, user.name)) for user in foreign(data)
-    ]
+def everybody(folder: Path, public_keys: Mapping[str, str]) -> list[BusUser]:
+    """Every user that a server should know: ours with `public_keys`, and the foreign ones of `folder`."""
+    own = [BusUser(name, public_keys[name], permissions.for_service(name)) for name in permissions.SERVICES]
+    return own + [BusUser(user.name, user.public_key, user.permissions) for user in foreign(folder)]
 
 
-def _write(data: DataDir, users: list[ForeignUser]) -> None:
+def _write(folder: Path, users: list[ForeignUser]) -> None:
     rows = [asdict(user) for user in sorted(users, key=lambda user: user.name)]
-    write_private(data.bus / "users.json", json.dumps(rows, indent=2))
+    write_private(folder / "users.json", json.dumps(rows, indent=2))

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from caravan.runtime.errors import StartError
+from caravan.errors import StartError
 
 _EXEC = Path(__file__).with_name("exec_child.py")
 

@@ -12,8 +12,8 @@ from typing import Self
 
 from caravan_contracts.permissions import SERVICES
 
+from caravan.errors import ChildFailed, NoAccess
 from caravan.runtime import bus_users, logs, secrets, stale, state
-from caravan.runtime.errors import ChildFailed, NoAccess
 from caravan.runtime.nats import Nats
 from caravan.runtime.paths import DataDir, write_private
 from caravan.runtime.ports import Ports
@@ -39,8 +39,13 @@ class Infrastructure:
     """
 
     def __init__(
-        self, data_dir: Path | str | None = None, *, listener: Callable[[Supervised], None] | None = None
+        self,
+        data_dir: Path | str | None = None,
+        *,
+        listener: Callable[[Supervised], None] | None = None,
+        alone: bool = True,
     ) -> None:
+        """`alone`: nothing is started beside the servers, so the state file says "ready" when they are."""
         self.data = DataDir.at(data_dir)
         self.ports = Ports()
         self.servers: dict[str, Supervised] = {}
@@ -50,6 +55,7 @@ class Infrastructure:
         self.error = ""
         self.extra_urls: dict[str, str] = {}
         self._listener = listener
+        self._alone = alone
         self._lock = Lock(self.data)
         self._started_at = time.time()
         self._care: asyncio.Task[None] | None = None
@@ -107,7 +113,7 @@ class Infrastructure:
         """Make a foreign bus user on the live server; its seed file."""
         from caravan.runtime import reload
 
-        bus_users.add(self.data, name, tenant)
+        bus_users.add(self.data.bus, name, tenant)
         await reload.users(self.data)
         return self.seed_file(name)
 
@@ -149,7 +155,7 @@ class Infrastructure:
                 group.create_task(self._start_server(name, make))
         write_private(self.database_url_file, self.database_url + "\n")
         write_private(self.redis_url_file, self.redis_url + "\n")
-        self.record("ready")
+        self.record("ready" if self._alone else "starting")
 
     async def _start_server(self, name: str, make: Callable[..., Part]) -> None:
         for attempt in range(_PORT_TRIES):

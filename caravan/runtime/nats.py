@@ -45,7 +45,9 @@ class Nats:
             monitor=f"127.0.0.1:{self.monitor_port}",
             store_dir=str(self.data.nats / "jetstream"),
         )
-        write_private(self.data.nats_config, render(options, bus_users.everybody(self.data, self.secrets)))
+        write_private(
+            self.data.nats_config, render(options, bus_users.everybody(self.data.bus, self.secrets.public_keys()))
+        )
 
     async def spec(self) -> ChildSpec:
         """SIGTERM lets it close its JetStream files; also when the launcher dies."""

@@ -19,7 +19,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from caravan.runtime.errors import NoAccess
+from caravan.errors import NoAccess
 
 ENVIRONMENT = "CARAVAN_DATA_DIR"
 

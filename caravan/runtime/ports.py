@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import socket
 
-from caravan.runtime.errors import StartError
+from caravan.errors import StartError
 
 FIRST, LAST = 15000, 31999
 """Below the range from which systems take the local ports of outgoing connections (32768 on Linux), so that

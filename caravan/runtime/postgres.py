@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from caravan.errors import ChildFailed, NoAccess, StartError
 from caravan.runtime import binaries, identity
-from caravan.runtime.errors import ChildFailed, NoAccess, StartError
 from caravan.runtime.paths import DataDir
 from caravan.runtime.process import Child, ChildSpec, describe_exit
 from caravan.runtime.secrets import Secrets

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from caravan.errors import NoAccess
 from caravan.runtime import logs
-from caravan.runtime.errors import NoAccess
 
 _EXEC = str(Path(__file__).with_name("exec_child.py"))
 _PLAIN = ("PATH", "HOME", "TMPDIR", "TZ", "LANG", "LD_LIBRARY_PATH", "USER", "LOGNAME")

@@ -10,8 +10,8 @@ import urllib.request
 
 from caravan_contracts.permissions import SERVICES
 
+from caravan.errors import StartError
 from caravan.runtime import nats, secrets, state
-from caravan.runtime.errors import StartError
 from caravan.runtime.paths import DataDir
 
 _PATIENCE = 5.0

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from caravan.errors import NoAccess, StartError
 from caravan.runtime import keys
-from caravan.runtime.errors import NoAccess, StartError
 from caravan.runtime.paths import DataDir, write_private
 
 

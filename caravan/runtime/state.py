@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from caravan.runtime.errors import AlreadyRunning, NoAccess
+from caravan.errors import AlreadyRunning, NoAccess
 from caravan.runtime.paths import DataDir, write_private
 
 

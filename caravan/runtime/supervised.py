@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from enum import StrEnum
 from typing import Any, Protocol
 
-from caravan.runtime.errors import ChildFailed, StartError
+from caravan.errors import ChildFailed, StartError
 from caravan.runtime.process import Child, ChildSpec, describe_exit
 
 log = logging.getLogger("caravan.runtime")

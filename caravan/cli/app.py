@@ -1,0 +1,30 @@
+"""Puts the commands together; `--help` lists them in this order."""
+
+from __future__ import annotations
+
+import typer
+
+from caravan.cli import bus, chat, config, doctor, down, logs, models, providers, status, up, version, worker
+
+app = typer.Typer(
+    name="caravan",
+    help="An OpenAI-compatible AI server made of small services on a NATS bus. Begin with `caravan up`.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+RUN, USE, EXTEND = "Run", "Use", "Extend and look inside"
+
+app.command("up", rich_help_panel=RUN)(up.up)
+app.command("down", rich_help_panel=RUN)(down.down)
+app.command("status", rich_help_panel=RUN)(status.status)
+app.command("logs", rich_help_panel=RUN)(logs.logs)
+app.command("doctor", rich_help_panel=RUN)(doctor.doctor)
+app.command("chat", rich_help_panel=USE)(chat.chat)
+app.add_typer(models.app, name="models", rich_help_panel=USE)
+app.add_typer(providers.app, name="providers", rich_help_panel=USE)
+app.add_typer(config.app, name="config", rich_help_panel=EXTEND)
+app.add_typer(bus.app, name="bus", rich_help_panel=EXTEND)
+app.command("worker", rich_help_panel=EXTEND)(worker.worker)
+app.command("version", rich_help_panel=EXTEND)(version.version)
