@@ -1,0 +1,92 @@
+"""Redis (or Valkey): a few commands with timeouts. Whoever uses it must do without it too.
+
+redis-py costs 0.4 CPU-seconds to import, so it is imported at the first command, off the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from caravan_contracts.errors import CaravanError, DependencyDown
+
+T = TypeVar("T")
+
+CONNECT_SECONDS = 1.0
+COMMAND_SECONDS = 2.0
+MAX_CONNECTIONS = 16
+
+
+class Redis:
+    """One bounded pool of connections, made at the first command. Every command raises DependencyDown."""
+
+    def __init__(self, url: str) -> None:
+        if urlsplit(url).scheme not in ("redis", "rediss", "unix"):
+            raise CaravanError("REDIS_URL is no URL of a Redis: write redis://user:password@host:6379/0")
+        self._url = url
+        self._client: Any = None
+        self._opening = asyncio.Lock()
+
+    async def get(self, key: str) -> bytes | None:
+        """The value, or None."""
+        return await self._run(lambda client: client.get(key))
+
+    async def put(self, key: str, value: bytes, ttl: float | None = None) -> None:
+        """Keep `value`, for `ttl` seconds or for good."""
+        await self._run(lambda client: client.set(key, value, px=int(ttl * 1000) if ttl else None))
+
+    async def delete(self, key: str) -> None:
+        """Forget it."""
+        await self._run(lambda client: client.delete(key))
+
+    async def ping(self) -> None:
+        """Raise DependencyDown unless Redis answers."""
+        await self._run(lambda client: client.ping())
+
+    async def close(self) -> None:
+        """Close every connection."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def _run(self, command: Callable[[Any], Awaitable[T]]) -> T:
+        client = self._client or await self._open()
+        errors = importlib.import_module("redis.exceptions")
+        try:
+            return await asyncio.wait_for(command(client), COMMAND_SECONDS)
+        except (
+            OSError,
+            TimeoutError,
+            errors.ConnectionError,
+            errors.TimeoutError,
+            errors.ReadOnlyError,
+            errors.OutOfMemoryError,
+        ) as error:
+            reason = str(error) or type(error).__name__
+            raise DependencyDown(f"Redis at {_place(self._url)} cannot be used now: {reason}", retry_after=2) from error
+
+    async def _open(self) -> Any:
+        async with self._opening:
+            if self._client is None:
+                aio = await asyncio.to_thread(importlib.import_module, "redis.asyncio")
+                retry = importlib.import_module("redis.asyncio.retry")
+                backoff = importlib.import_module("redis.backoff")
+                pool = aio.BlockingConnectionPool.from_url(
+                    self._url,
+                    max_connections=MAX_CONNECTIONS,
+                    timeout=COMMAND_SECONDS,
+                    socket_connect_timeout=CONNECT_SECONDS,
+                    socket_timeout=COMMAND_SECONDS,
+                    # one more try on a fresh connection: the pooled one may be from before a restart
+                    retry=retry.Retry(backoff.NoBackoff(), 1),
+                )
+                self._client = aio.Redis.from_pool(pool)
+        return self._client
+
+
+def _place(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.hostname or parts.path}:{parts.port or 6379}"
