@@ -98,7 +98,7 @@ FROM base AS tools
 COPY --from=tools-packages /opt/caravan /opt/caravan
 COPY deploy/make_secrets.py /opt/caravan/deploy/make_secrets.py
 # Mount points of the volumes that deploy/make_secrets.py fills: a new volume takes the owner of its folder.
-RUN for reader in keyring nats postgres valkey gateway registry inference operator; do \
+RUN for reader in keyring nats postgres valkey gateway registry inference; do \
         install -d -o caravan -g caravan /secrets/$reader; done
 USER caravan
 WORKDIR /tmp

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from urllib.parse import quote
 
-SERVICES = ("gateway", "registry", "inference", "operator")
+SERVICES = ("gateway", "registry", "inference")
 READABLE = 0o444
 
 
@@ -27,7 +27,7 @@ def main(root: Path) -> None:
     write(
         root / "registry" / "database-url", f"postgresql://caravan:{quote(postgres, safe='')}@postgres:5432/caravan\n"
     )
-    for service in ("gateway", "registry", "inference"):
+    for service in SERVICES:
         write(root / service / "redis-url", f"redis://:{quote(valkey, safe='')}@valkey:6379/0\n")
     bus_keys(root)
 

@@ -83,7 +83,7 @@ def make_secrets() -> ModuleType:
 
 @pytest.fixture
 def volumes(tmp_path: Path) -> Path:
-    for reader in ("keyring", "nats", "postgres", "valkey", *OURS, "operator"):
+    for reader in ("keyring", "nats", "postgres", "valkey", *OURS):
         (tmp_path / reader).mkdir()
     return tmp_path
 
@@ -105,7 +105,7 @@ def test_each_reader_sees_its_own_secrets_and_no_others(volumes: Path, monkeypat
     monkeypatch.setenv("POSTGRES_PASSWORD", "p@ss/word")
     make_secrets().main(volumes)
     made = contents(volumes)
-    seeds = [made[f"{service}/nkey"].strip() for service in (*OURS, "operator")]
+    seeds = [made[f"{service}/nkey"].strip() for service in OURS]
     assert all(seed.startswith("SU") for seed in seeds)
     assert len(set(seeds)) == len(seeds)
     assert not any(seed in made["nats/nats.conf"] for seed in seeds)
