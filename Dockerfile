@@ -27,27 +27,46 @@ COPY . .
 RUN --mount=type=cache,target=/root/.cache/uv \
     for package in libs/* services/* .; do uv build --quiet --wheel --out-dir /wheels "$package"; done
 
-# Installs one of our packages with its own dependencies and no others, pinned and hash-checked.
+# First what comes from a registry, pinned and hash-checked: a layer that only a changed dependency makes anew.
+# Then our own packages, from this tree and from nowhere else.
 FROM installer AS packages
 COPY requirements requirements
-COPY --from=wheels /wheels /wheels
+COPY pyproject.toml ./
+COPY libs/contracts/pyproject.toml libs/contracts/
+COPY libs/bus/pyproject.toml libs/bus/
+COPY libs/storage/pyproject.toml libs/storage/
+COPY services/gateway/pyproject.toml services/gateway/
+COPY services/registry/pyproject.toml services/registry/
+COPY services/inference/pyproject.toml services/inference/
 RUN python -m venv --without-pip /opt/caravan
 ENV VIRTUAL_ENV=/opt/caravan \
-    INSTALL="uv pip install --quiet --constraints requirements/constraints.txt --find-links /wheels"
+    FETCH="uv pip install --quiet --constraints requirements/constraints.txt \
+        --overrides requirements/not-installed-in-images.txt" \
+    OWN="uv pip install --quiet --no-deps --no-index --no-cache"
+RUN --mount=type=cache,target=/root/.cache/uv \
+    $FETCH -r libs/contracts/pyproject.toml -r libs/bus/pyproject.toml -r libs/storage/pyproject.toml
 
 FROM packages AS gateway-packages
-RUN --mount=type=cache,target=/root/.cache/uv $INSTALL caravan-gateway
+RUN --mount=type=cache,target=/root/.cache/uv $FETCH -r services/gateway/pyproject.toml
+COPY --from=wheels /wheels /wheels
+RUN $OWN /wheels/caravan_contracts-* /wheels/caravan_bus-* /wheels/caravan_storage-* /wheels/caravan_gateway-*
 
 FROM packages AS registry-packages
-RUN --mount=type=cache,target=/root/.cache/uv $INSTALL caravan-registry
+RUN --mount=type=cache,target=/root/.cache/uv $FETCH -r services/registry/pyproject.toml
+COPY --from=wheels /wheels /wheels
+RUN $OWN /wheels/caravan_contracts-* /wheels/caravan_bus-* /wheels/caravan_storage-* /wheels/caravan_registry-*
 
 FROM packages AS inference-packages
-RUN --mount=type=cache,target=/root/.cache/uv $INSTALL caravan-inference
+RUN --mount=type=cache,target=/root/.cache/uv $FETCH -r services/inference/pyproject.toml
+COPY --from=wheels /wheels /wheels
+RUN $OWN /wheels/caravan_contracts-* /wheels/caravan_bus-* /wheels/caravan_storage-* /wheels/caravan_inference-*
 
-# The servers of `caravan up` are separate containers here, so their wheels are left out.
 FROM packages AS tools-packages
 RUN --mount=type=cache,target=/root/.cache/uv \
-    $INSTALL --overrides requirements/container-overrides.txt caravan
+    $FETCH -r pyproject.toml -r services/gateway/pyproject.toml -r services/registry/pyproject.toml \
+        -r services/inference/pyproject.toml
+COPY --from=wheels /wheels /wheels
+RUN $OWN /wheels/*.whl
 
 # Runtimes and weights of the local models, in a folder of their own: one layer on top of `inference`.
 FROM installer AS local-packages

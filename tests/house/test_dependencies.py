@@ -68,6 +68,13 @@ def test_every_declared_dependency_is_locked() -> None:
     assert wanted <= locked_names(), f"run make lock: {wanted - locked_names()}"
 
 
+def test_our_own_packages_never_come_from_a_registry() -> None:
+    """Strangers may have these names there."""
+    assert not locked_names() & set(LOCAL.values())
+    kept_out = (ROOT / "requirements/not-installed-in-images.txt").read_text().splitlines()
+    assert {plain(line) for line in kept_out if line[0] != "#"} >= set(LOCAL.values())
+
+
 def test_locked_requirements_have_hashes_and_name_no_host() -> None:
     for path in sorted((ROOT / "requirements").glob("*.txt")):
         text = path.read_text()
