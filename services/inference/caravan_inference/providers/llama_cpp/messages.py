@@ -1,7 +1,8 @@
 """The conversation as a chat template takes it: roles system, user and assistant, each with plain text.
 
 Templates differ in what they know of tools, and most small models' know nothing: calls and results of tools are
-written out as text here, in the form in which the model is asked to write calls.
+written out as text here, in the form in which the model is asked to write calls. When it is not asked to, the calls
+are left out, and their results stand there alone: a small model would only repeat the calls.
 """
 
 from __future__ import annotations
@@ -16,19 +17,27 @@ _TEXT_PARTS = {"text": "text", "refusal": "refusal", "input_text": "text", "outp
 
 
 def render(messages: list[dict[str, Any]], default_system: str, addition: str = "") -> list[Message]:
-    """`addition` is put after the system message. Raises InvalidRequest with the place of what is wrong."""
+    """`addition` tells of tools and is put after the system message; without it, calls are left out.
+
+    Raises InvalidRequest with the place of what is wrong.
+    """
     names: dict[str, str] = {}
     made: list[Message] = []
     for i, message in enumerate(messages):
         role, text = _read(message, f"messages[{i}]", names)
+        if role == "assistant" and message.get("tool_calls") and not addition:
+            text = _text(message.get("content") or "", f"messages[{i}]")
+            if not text:
+                continue
         if made and made[-1]["role"] == role:
             # some templates insist on turns; results of tools make two user messages out of one turn
             made[-1]["content"] += "\n\n" + text
         else:
             made.append({"role": role, "content": text})
-    system = "" if made[0]["role"] == "system" else default_system
-    if system or (addition and made[0]["role"] != "system"):
-        made.insert(0, {"role": "system", "content": system})
+    if not made:
+        raise InvalidRequest("messages hold nothing to answer", param="messages")
+    if made[0]["role"] != "system" and (default_system or addition):
+        made.insert(0, {"role": "system", "content": default_system})
     if addition:
         made[0]["content"] = f"{made[0]['content']}\n\n{addition}".strip()
     return made

@@ -11,14 +11,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 from caravan_contracts.errors import ContextLengthExceeded, InvalidRequest, Unavailable
 from tokenizers import Tokenizer
 
 from caravan_inference.providers.onnx_embeddings.inputs import Text
 from caravan_inference.providers.onnx_embeddings.options import Config
-
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # read when its first batch comes
 
 Vectors = npt.NDArray[np.float32]
 _LONGEST_TOKEN = 100
@@ -31,10 +28,14 @@ class Model:
     def __init__(self, config: Config, model: Path, tokenizer: Path) -> None:
         self._limit = config.context_length
         self._truncate = config.truncate
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        import onnxruntime
+
         try:
             self._tokenizer = Tokenizer.from_file(str(tokenizer))
             self._session = onnxruntime.InferenceSession(
-                str(model), _session_options(config.threads), providers=["CPUExecutionProvider"]
+                str(model), _session_options(onnxruntime, config.threads), providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # both libraries raise classes of their own, without a common base
             raise Unavailable(f"the embedding model {model} cannot be loaded: {error}") from error
@@ -95,7 +96,7 @@ class Model:
         return [*tokens[: self._limit - 1], tokens[-1]]
 
 
-def _session_options(threads: int) -> onnxruntime.SessionOptions:
+def _session_options(onnxruntime: Any, threads: int) -> Any:
     made = onnxruntime.SessionOptions()
     made.intra_op_num_threads = threads
     made.inter_op_num_threads = 1

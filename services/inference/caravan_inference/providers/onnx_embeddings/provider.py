@@ -112,11 +112,10 @@ class OnnxEmbeddings:
         path, tokenizer, name = weights.find(self._config)
         try:
             from caravan_inference.providers.onnx_embeddings.model import Model
+
+            return Model(self._config, path, tokenizer), name
         except ImportError as error:
-            raise Unavailable(
-                f"a runtime of the embedding model is not installed ({error}): {weights.INSTALL}"
-            ) from error
-        return Model(self._config, path, tokenizer), name
+            raise Unavailable(f"a runtime of the embedder is not installed ({error}): {weights.INSTALL}") from error
 
     @property
     def _started(self) -> Model:
