@@ -1,0 +1,110 @@
+"""The stack file as JSON Schema, so that editors complete and check it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from caravan_contracts.registry import ModelType
+
+from caravan_registry.stack.providers import KNOWN_TYPES
+
+_REFERENCE = {"type": "string", "pattern": r"\$\{env\.[A-Z0-9_]+"}
+_TEXT_OR_EMPTY = {"type": ["string", "null"]}
+
+
+def json_schema() -> dict[str, Any]:
+    """Draft 2020-12. Our own layout in full; the keys of Llama Stack's layout are allowed beside it."""
+    provider = {"$ref": "#/$defs/provider"}
+    model = {"$ref": "#/$defs/model"}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Caravan stack file",
+        "description": "Which providers and models a mesh begins with.",
+        "type": "object",
+        "properties": {
+            "version": {"enum": [1, 2, "1", "2"]},
+            "providers": {
+                "description": "Where models run.",
+                "anyOf": [
+                    {"type": "array", "items": provider},
+                    {"type": "object", "properties": {"inference": {"type": "array", "items": provider}}},
+                    {"type": "null"},
+                ],
+            },
+            "models": {
+                "description": "Names and facts beside what the providers list by themselves.",
+                "type": ["array", "null"],
+                "items": model,
+            },
+            "registered_resources": {
+                "type": ["object", "null"],
+                "properties": {"models": {"type": ["array", "null"], "items": model}},
+            },
+        },
+        "$defs": {"provider": _provider(), "model": _model()},
+    }
+
+
+def _provider() -> dict[str, Any]:
+    name = {
+        **_TEXT_OR_EMPTY,
+        "description": "Unique; empty (as ${env.X:+name} is when X is unset) leaves it out.",
+    }
+    kind = {"anyOf": [{"enum": list(KNOWN_TYPES)}, {"type": "string", "pattern": "^(remote|inline)::."}, _REFERENCE]}
+    return {
+        "type": "object",
+        "properties": {
+            "id": name,
+            "provider_id": name,
+            "type": kind,
+            "provider_type": kind,
+            "config": {
+                "type": ["object", "null"],
+                "description": "Options of the provider. Secrets are references or files, never written out.",
+                "properties": {
+                    "base_url": {"type": "string", "description": "Where /chat/completions lies."},
+                    "url": {"type": "string", "description": "The same as base_url."},
+                    "api_key": {**_REFERENCE, "description": "${env.NAME}"},
+                    "api_key_file": {"type": "string", "description": "A file the worker reads."},
+                    "headers": {"type": "object", "additionalProperties": {"type": "string"}},
+                    "allow_unlisted": {"type": "boolean", "description": "Route models it does not list."},
+                },
+            },
+            "slots": {
+                "anyOf": [{"type": "integer", "minimum": 1}, _REFERENCE],
+                "description": "Requests one worker runs at once against it.",
+            },
+            "module": {"type": "string"},
+        },
+        "anyOf": [{"required": ["type"]}, {"required": ["provider_type"]}],
+        "additionalProperties": False,
+    }
+
+
+def _model() -> dict[str, Any]:
+    kind = {"anyOf": [{"enum": [kind.value for kind in ModelType]}, _REFERENCE]}
+    return {
+        "type": "object",
+        "properties": {
+            "id": {"type": ["string", "null"], "description": "The name clients write."},
+            "model_id": {"type": ["string", "null"]},
+            "identifier": {"type": ["string", "null"]},
+            "provider": {"type": ["string", "null"], "description": "The id of a provider."},
+            "provider_id": {"type": ["string", "null"]},
+            "provider_model_id": {"type": ["string", "null"], "description": "The provider's own name of it."},
+            "provider_resource_id": {"type": ["string", "null"]},
+            "type": kind,
+            "model_type": kind,
+            "aliases": {"type": "array", "items": {"type": "string"}},
+            "metadata": {
+                "type": "object",
+                "properties": {
+                    "context_length": {"type": ["integer", "string"]},
+                    "embedding_dimension": {"type": ["integer", "string"]},
+                },
+            },
+            "model_validation": {"type": ["boolean", "null"]},
+        },
+        "anyOf": [{"required": ["id"]}, {"required": ["model_id"]}, {"required": ["identifier"]}],
+        "additionalProperties": False,
+    }
