@@ -8,16 +8,18 @@ from typing import Annotated
 
 import typer
 
-from caravan.cli.options import DataDirOption, JsonOption, UrlOption
+from caravan.cli.options import DataDirOption, JsonOption, UrlOption, only_without_subcommand
 
 app = typer.Typer(help="List, register and unregister models.", invoke_without_command=True)
 
 
 @app.callback()
-def models(context: typer.Context) -> None:
+def models(
+    context: typer.Context, url: UrlOption = None, data_dir: DataDirOption = None, as_json: JsonOption = False
+) -> None:
     """List, register and unregister models (without a subcommand: list them)."""
-    if context.invoked_subcommand is None:
-        list_models()
+    if only_without_subcommand(context):
+        list_models(url, data_dir, as_json)
 
 
 @app.command("list")

@@ -26,3 +26,19 @@ UrlOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def only_without_subcommand(context: typer.Context) -> bool:
+    """Whether no subcommand follows; if one does, options meant for it have to come after it."""
+    if context.invoked_subcommand is None:
+        return True
+    given = [name for name in context.params if _on_command_line(context, name)]
+    if given:
+        option = "--" + given[0].replace("_", "-")
+        raise typer.BadParameter(f"put it after {context.invoked_subcommand}", param_hint=option)
+    return False
+
+
+def _on_command_line(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"

@@ -8,16 +8,18 @@ from typing import Annotated
 
 import typer
 
-from caravan.cli.options import DataDirOption, JsonOption, UrlOption
+from caravan.cli.options import DataDirOption, JsonOption, UrlOption, only_without_subcommand
 
 app = typer.Typer(help="List, add and remove providers of models.", invoke_without_command=True)
 
 
 @app.callback()
-def providers(context: typer.Context) -> None:
+def providers(
+    context: typer.Context, url: UrlOption = None, data_dir: DataDirOption = None, as_json: JsonOption = False
+) -> None:
     """List, add and remove providers of models (without a subcommand: list them)."""
-    if context.invoked_subcommand is None:
-        list_providers()
+    if only_without_subcommand(context):
+        list_providers(url, data_dir, as_json)
 
 
 @app.command("list")

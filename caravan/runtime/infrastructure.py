@@ -19,7 +19,7 @@ from caravan.runtime.paths import DataDir, write_private
 from caravan.runtime.ports import Ports
 from caravan.runtime.postgres import Postgres
 from caravan.runtime.state import ChildState, Lock, State
-from caravan.runtime.supervised import Part, Supervised
+from caravan.runtime.supervised import Part, Supervised, together
 from caravan.runtime.valkey import Valkey
 
 log = logging.getLogger("caravan.runtime")
@@ -145,14 +145,10 @@ class Infrastructure:
         self.ports = Ports(before.ports if before else None)
         self._started_at = time.time()
         self._care = asyncio.create_task(self._take_care(), name="logs")
-        async with asyncio.TaskGroup() as group:
-            for name, make in (
-                (NATS, self._make_nats),
-                (POSTGRES, self._make_postgres),
-                (VALKEY, self._make_valkey),
-            ):
-                self.children[name] = self.servers[name] = Supervised(make(), self._changed)
-                group.create_task(self._start_server(name, make))
+        makers = {NATS: self._make_nats, POSTGRES: self._make_postgres, VALKEY: self._make_valkey}
+        for name, make in makers.items():
+            self.children[name] = self.servers[name] = Supervised(make(), self._changed)
+        await together(self._start_server(name, make) for name, make in makers.items())
         write_private(self.database_url_file, self.database_url + "\n")
         write_private(self.redis_url_file, self.redis_url + "\n")
         self.record("ready" if self._alone else "starting")
