@@ -144,9 +144,6 @@ async def test_a_model_that_decides_for_itself_may_answer_in_text_or_begin_a_cal
         assert called["finish_reason"] == "tool_calls"
         [call] = called["message"]["tool_calls"]
         assert orjson.loads(call["function"]["arguments"]) == {"city": "Berlin"}
-        form = {"type": "json_schema", "json_schema": {"schema": {"type": "object", "properties": {}}}}
-        both = await choice_of(provider, user("Hi", tools=[WEATHER], response_format=form))
-        assert both["message"]["content"] is not None or both["message"]["tool_calls"]
     finally:
         await provider.close()
 

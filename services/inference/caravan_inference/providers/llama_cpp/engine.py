@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
 import secrets
 import tempfile
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 
 _SCHEMA_ERROR = re.compile(r".*(?=JSON schema)", re.DOTALL)
 _CLOSE_SECONDS = 10.0
+_LONGEST_SOCKET = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +128,15 @@ class Engine:
         except ImportError as error:
             raise Unavailable(f"the llama.cpp runtime is not installed: {INSTALL}") from error
         self.version = str(xllamacpp.__version__)
-        with tempfile.TemporaryDirectory(prefix="caravan-llama-") as private:
-            try:
-                # The engine insists on listening. It listens on a socket in a folder of ours, which is gone a
-                # moment later together with this block: nobody can ever connect.
-                return xllamacpp.Server(self._parameters(xllamacpp, f"{private}/engine.sock"))
-            except RuntimeError as error:
-                raise Unavailable(f"the engine could not load {self._path}: {error}") from error
+        try:
+            # The engine insists on listening. It listens on a socket in a folder of ours, which is gone a moment
+            # later together with this block: nobody can ever connect.
+            with tempfile.TemporaryDirectory(prefix="caravan-llama-") as private:
+                return xllamacpp.Server(self._parameters(xllamacpp, _address(private)))
+        except (RuntimeError, OSError) as error:
+            raise Unavailable(f"the engine could not load {self._path}: {error}") from error
 
-    def _parameters(self, xllamacpp: Any, socket: str) -> Any:
+    def _parameters(self, xllamacpp: Any, address: str) -> Any:
         config = self._config
         made = xllamacpp.CommonParams()
         made.model.path = str(self._path)
@@ -147,7 +149,7 @@ class Engine:
         made.warmup = False
         made.ui = False
         made.verbosity = -1  # prompts would be in its log
-        made.hostnames = [socket]
+        made.hostnames = [address]
         made.api_keys = [secrets.token_hex(16)]
         made.n_threads_http = 1
         if config.chat_template:
@@ -156,6 +158,12 @@ class Engine:
 
     def _unload(self) -> None:
         self._server = None
+
+
+def _address(folder: str) -> str:
+    """A socket in `folder`; where there can be none, a free port of this machine, behind a key nobody knows."""
+    path = f"{folder}/engine.sock"
+    return path if os.name == "posix" and len(path) < _LONGEST_SOCKET else "127.0.0.1"
 
 
 class Generation:
