@@ -70,9 +70,10 @@ class _NatsSubscription:
         self._inner = inner
 
     async def unsubscribe(self) -> None:
+        if self._client.taps.pop(self._inner._id, None) is None:
+            return
         if self._client.is_connected and not self._client.is_draining:
             await self._inner.unsubscribe()
-        self._client.taps.pop(self._inner._id, None)
 
 
 class NatsTransport:

@@ -33,9 +33,7 @@ _REPLIES: dict[Pattern, str] = {
 }
 
 
-def _message(
-    channel: Channel, model: type[BaseModel] | None, text: str, headers: bool
-) -> dict[str, Any]:
+def _message(channel: Channel, model: type[BaseModel] | None, text: str, headers: bool) -> dict[str, Any]:
     made: dict[str, Any] = {"summary": text}
     if model is not None:
         made = {
@@ -55,25 +53,15 @@ def document() -> dict[str, Any]:
     models: dict[str, type[BaseModel]] = {}
     for channel in CHANNELS:
         key = channel.name.replace(".", "_").replace("-", "_")
-        asks = (
-            channel.pattern is not Pattern.FACT
-            and channel.pattern is not Pattern.CONTROL
-        )
-        messages = {
-            "request": _message(
-                channel, channel.request, _PAYLOADS[channel.pattern], asks
-            )
-        }
+        asks = channel.pattern is not Pattern.FACT and channel.pattern is not Pattern.CONTROL
+        messages = {"request": _message(channel, channel.request, _PAYLOADS[channel.pattern], asks)}
         for model in (channel.request, channel.reply):
             if model is not None:
                 models[model.__name__] = model
         channels[key] = {
             "address": channel.address,
             "summary": channel.summary,
-            "parameters": {
-                name: {"description": _PARAMETERS[name]}
-                for name in _PARAMETER.findall(channel.address)
-            },
+            "parameters": {name: {"description": _PARAMETERS[name]} for name in _PARAMETER.findall(channel.address)},
             "messages": messages,
         }
         operation: dict[str, Any] = {

@@ -59,9 +59,7 @@ class Channel:
     @property
     def wildcard(self) -> str:
         """The address with ``*`` for each parameter."""
-        return ".".join(
-            "*" if part.startswith("{") else part for part in self.address.split(".")
-        )
+        return ".".join("*" if part.startswith("{") else part for part in self.address.split("."))
 
 
 ANYBODY: Final = ("*",)
@@ -133,9 +131,7 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         r.Changed,
         "create or replace a resource",
     ),
-    _request(
-        "delete", (GATEWAY, OPERATOR), r.DeleteResource, r.Changed, "remove a resource"
-    ),
+    _request("delete", (GATEWAY, OPERATOR), r.DeleteResource, r.Changed, "remove a resource"),
     _request(
         "report_models",
         (INFERENCE,),

@@ -63,9 +63,7 @@ def _decode_principal(text: str) -> Principal:
             tuple(str(r) for r in data.get("roles", ())),
         )
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise InvalidRequest(
-            f"the header {h.PRINCIPAL} cannot be read: {error}"
-        ) from error
+        raise InvalidRequest(f"the header {h.PRINCIPAL} cannot be read: {error}") from error
 
 
 ANONYMOUS = Principal()
@@ -112,11 +110,7 @@ class RequestContext:
     def from_headers(headers: Mapping[str, str]) -> RequestContext:
         """The context of a message; missing headers take their defaults. Raises InvalidRequest."""
         try:
-            left = (
-                float(headers[h.DEADLINE_MS]) / 1000
-                if h.DEADLINE_MS in headers
-                else DEFAULT_TIMEOUT
-            )
+            left = float(headers[h.DEADLINE_MS]) / 1000 if h.DEADLINE_MS in headers else DEFAULT_TIMEOUT
         except ValueError as error:
             raise InvalidRequest(f"the header {h.DEADLINE_MS} is no number") from error
         principal = headers.get(h.PRINCIPAL)

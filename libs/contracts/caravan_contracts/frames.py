@@ -60,9 +60,7 @@ def decode(frame: bytes) -> tuple[int, int, bytes]:
 
 def encode_end(seq: int, summary: bytes, tail: bytes = b"") -> bytes:
     """The END frame of a stream: `summary` is JSON, `tail` the last of its data."""
-    return b"".join(
-        (HEADER.pack(Kind.END, seq), _LENGTH.pack(len(summary)), summary, tail)
-    )
+    return b"".join((HEADER.pack(Kind.END, seq), _LENGTH.pack(len(summary)), summary, tail))
 
 
 def decode_end(payload: bytes) -> tuple[bytes, bytes]:

@@ -56,13 +56,9 @@ class CallSpec:
         """The opposite of :meth:`encode`; raises InvalidRequest."""
         try:
             provider, model, shown, stream, usage = orjson.loads(text)
-            return CallSpec(
-                str(provider), str(model), str(shown), bool(stream), bool(usage)
-            )
+            return CallSpec(str(provider), str(model), str(shown), bool(stream), bool(usage))
         except (orjson.JSONDecodeError, ValueError, TypeError) as error:
-            raise InvalidRequest(
-                f"the header Caravan-Call cannot be read: {error}"
-            ) from error
+            raise InvalidRequest(f"the header Caravan-Call cannot be read: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

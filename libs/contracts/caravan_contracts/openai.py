@@ -33,9 +33,7 @@ Check = Callable[[Any], str]
 
 def _is(kind: type | tuple[type, ...], name: str) -> Check:
     def check(value: Any) -> str:
-        wrong = not isinstance(value, kind) or (
-            isinstance(value, bool) and kind is not bool
-        )
+        wrong = not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)
         return name if wrong else ""
 
     return check
@@ -64,11 +62,7 @@ def _count(low: int, high: int = 2**31 - 1) -> Check:
 def _stop(value: Any) -> str:
     if isinstance(value, str):
         return ""
-    return (
-        ""
-        if isinstance(value, list) and all(isinstance(x, str) for x in value)
-        else "a string or a list of strings"
-    )
+    return "" if isinstance(value, list) and all(isinstance(x, str) for x in value) else "a string or a list of strings"
 
 
 def _prompt(value: Any) -> str:
@@ -78,21 +72,11 @@ def _prompt(value: Any) -> str:
         return "a string, or a list of strings, tokens or token lists that is not empty"
     first = value[0]
     if isinstance(first, str):
-        return (
-            "" if all(isinstance(x, str) for x in value) else "a list of strings only"
-        )
+        return "" if all(isinstance(x, str) for x in value) else "a list of strings only"
     if isinstance(first, int) and not isinstance(first, bool):
-        return (
-            ""
-            if all(isinstance(x, int) for x in value)
-            else "a list of tokens (integers) only"
-        )
+        return "" if all(isinstance(x, int) for x in value) else "a list of tokens (integers) only"
     if isinstance(first, list):
-        return (
-            ""
-            if all(isinstance(x, list) and x for x in value)
-            else "a list of token lists that are not empty"
-        )
+        return "" if all(isinstance(x, list) and x for x in value) else "a list of token lists that are not empty"
     return "a string, or a list of strings, tokens or token lists"
 
 
@@ -173,24 +157,16 @@ def read_request(verb: Verb, body: bytes) -> RequestFacts:
             code="missing_model",
         )
     if len(model) > MAX_MODEL_ID:
-        raise InvalidRequest(
-            f"'model' has at most {MAX_MODEL_ID} characters", param="model"
-        )
+        raise InvalidRequest(f"'model' has at most {MAX_MODEL_ID} characters", param="model")
     checks = _FIELDS[verb]
     for name, value in data.items():
         check = checks.get(name)
         if check is not None and value is not None and (wrong := check(value)):
-            raise InvalidRequest(
-                f"'{name}' should be {wrong}", param=name, code="invalid_type"
-            )
+            raise InvalidRequest(f"'{name}' should be {wrong}", param=name, code="invalid_type")
     _check_needed(verb, data)
     options = data.get("stream_options") or {}
     stream = bool(data.get("stream"))
-    if (
-        data.get("stream_options") is not None
-        and not stream
-        and verb is not Verb.EMBEDDINGS
-    ):
+    if data.get("stream_options") is not None and not stream and verb is not Verb.EMBEDDINGS:
         raise InvalidRequest(
             "'stream_options' is only for streams: set 'stream' to true",
             param="stream_options",
@@ -206,9 +182,7 @@ def _check_needed(verb: Verb, data: dict[str, Any]) -> None:
     name = _NEEDED[verb]
     value = data.get(name)
     if value is None:
-        raise InvalidRequest(
-            f"'{name}' is missing", param=name, code="missing_required_parameter"
-        )
+        raise InvalidRequest(f"'{name}' is missing", param=name, code="missing_required_parameter")
     if verb is Verb.CHAT:
         if not isinstance(value, list) or not value:
             raise InvalidRequest(
@@ -217,9 +191,7 @@ def _check_needed(verb: Verb, data: dict[str, Any]) -> None:
                 code="invalid_type",
             )
         for i, message in enumerate(value):
-            if not isinstance(message, dict) or not isinstance(
-                message.get("role"), str
-            ):
+            if not isinstance(message, dict) or not isinstance(message.get("role"), str):
                 raise InvalidRequest(
                     f"'messages[{i}]' should be an object with a 'role'",
                     param=f"messages[{i}]",
@@ -234,6 +206,4 @@ def _check_needed(verb: Verb, data: dict[str, Any]) -> None:
                     code="invalid_type",
                 )
     elif wrong := _prompt(value):
-        raise InvalidRequest(
-            f"'{name}' should be {wrong}", param=name, code="invalid_type"
-        )
+        raise InvalidRequest(f"'{name}' should be {wrong}", param=name, code="invalid_type")

@@ -31,13 +31,8 @@ def for_service(name: str) -> Permissions:
             publish.add(channel.wildcard)
         if name in channel.subscribers:
             subscribe.add(channel.wildcard)
-            if (
-                channel.pattern is not Pattern.FACT
-                and channel.pattern is not Pattern.CONTROL
-            ):
-                publish.add(
-                    f"{s.INBOX}.>"
-                )  # answers; `allow_responses` would forget them at a reconnect
+            if channel.pattern is not Pattern.FACT and channel.pattern is not Pattern.CONTROL:
+                publish.add(f"{s.INBOX}.>")  # answers; `allow_responses` would forget them at a reconnect
     for subject in DISCOVERY:
         if name == OPERATOR:
             publish.update((subject, f"{subject}.>"))

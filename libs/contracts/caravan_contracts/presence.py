@@ -54,10 +54,7 @@ class Presence:
                 "service": self.service,
                 "state": self.state,
                 "seq": self.seq,
-                "providers": {
-                    name: [load.slots, load.used]
-                    for name, load in self.providers.items()
-                },
+                "providers": {name: [load.slots, load.used] for name, load in self.providers.items()},
             }
         )
 
@@ -71,10 +68,7 @@ class Presence:
                 service=str(data["service"]),
                 state=WorkerState(data["state"]),
                 seq=int(data["seq"]),
-                providers={
-                    str(k): Load(int(v[0]), int(v[1]))
-                    for k, v in data["providers"].items()
-                },
+                providers={str(k): Load(int(v[0]), int(v[1])) for k, v in data["providers"].items()},
             )
         except (KeyError, TypeError, IndexError, AttributeError) as error:
             raise ValueError(f"no presence message: {error!r}") from error

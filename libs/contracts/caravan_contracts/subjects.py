@@ -22,9 +22,7 @@ _TOKEN = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 def token(text: str) -> str:
     """Return `text` if it may stand between two dots of a subject; raise ValueError otherwise."""
     if not _TOKEN.match(text):
-        raise ValueError(
-            f"{text!r} is no subject token: use 1-63 of a-z 0-9 _ -, a letter or digit first"
-        )
+        raise ValueError(f"{text!r} is no subject token: use 1-63 of a-z 0-9 _ -, a letter or digit first")
     return text
 
 

@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.bus.lines import Line, MemoryLine, NatsLine
+
+
+@pytest.fixture(params=["memory", "nats"])
+async def line(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Line]:
+    made: Line = MemoryLine() if request.param == "memory" else NatsLine(tmp_path)
+    await made.start()
+    yield made
+    await made.close()
