@@ -45,13 +45,18 @@ class NoAccess(StartError):
     def of(path: Path, error: OSError) -> NoAccess:
         """From the operating system's own error."""
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return NoAccess(
-                f"There is no space left for the data folder ({path}). Free some (a fresh folder needs about "
-                "300 MB), or choose another disk with --data-dir or CARAVAN_DATA_DIR."
-            )
+            return NoAccess.full(path)
         return NoAccess(
             f"The data folder can't be used: {path}: {error.strerror or error}. Give your user write access to it, "
             "or choose another folder with --data-dir or CARAVAN_DATA_DIR."
+        )
+
+    @staticmethod
+    def full(path: Path) -> NoAccess:
+        """The disk is full, or nearly."""
+        return NoAccess(
+            f"There is too little space left for the data folder ({path}): a fresh one needs about 300 MB. Free some, "
+            "or choose another disk with --data-dir or CARAVAN_DATA_DIR."
         )
 
 

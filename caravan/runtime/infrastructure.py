@@ -159,6 +159,8 @@ class Infrastructure:
                 await self.servers[name].start()
                 return
             except ChildFailed as error:
+                if self.data.nearly_full():
+                    raise NoAccess.full(self.data.root) from error
                 # Somebody took the port between our look and the server's bind.
                 if attempt == _PORT_TRIES - 1 or not any(text in error.tail.lower() for text in _IN_USE):
                     raise

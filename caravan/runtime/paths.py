@@ -16,12 +16,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from caravan.errors import NoAccess
 
 ENVIRONMENT = "CARAVAN_DATA_DIR"
+_FRESH_BYTES, _LOW_BYTES = 200 * 1024**2, 32 * 1024**2
 
 
 def default() -> Path:
@@ -99,6 +101,13 @@ class DataDir:
             probe.unlink()
         except OSError as error:
             raise NoAccess.of(self.root, error) from error
+        if self.nearly_full():
+            raise NoAccess.full(self.root)
+
+    def nearly_full(self) -> bool:
+        """Whether the servers would soon fail for want of space; a folder without a cluster needs more."""
+        fresh = not (self.postgres / "data").exists()
+        return shutil.disk_usage(self.root).free < (_FRESH_BYTES if fresh else _LOW_BYTES)
 
 
 def write_private(path: Path, text: str) -> None:

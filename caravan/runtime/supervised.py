@@ -113,6 +113,7 @@ class Supervised:
     async def _run_until_ready(self) -> None:
         self._child = child = await Child.start(await self.part.spec())
         self.since = time.time()
+        self._listener(self)  # its pid is known now
         ended = asyncio.create_task(child.wait())
         ready = asyncio.create_task(self._ping_until_ready())
         try:

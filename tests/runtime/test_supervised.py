@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,7 @@ async def test_a_crashed_child_is_restarted_and_every_phase_is_told(tmp_path: Pa
     await eventually(lambda: child.restarts == 1 and child.phase == Phase.READY)
     assert child.pid != first
     await child.stop()
-    assert told == ["starting", "ready", "restarting", "ready", "stopped"]
+    assert [phase for phase, _ in groupby(told)] == ["starting", "ready", "restarting", "ready", "stopped"]
 
 
 async def test_a_child_that_crashes_at_once_is_restarted_with_growing_pauses(tmp_path: Path) -> None:
