@@ -29,6 +29,8 @@ def read(
             problems.error(item, "a model needs an id")
             continue
         values = {name: expand(entry, environ, problems, literal=False) for name, entry in found.items()}
+        if not _are_words(found, values, problems):
+            continue
         if values["id"] in (None, "", DISABLED):
             continue
         name = str(values["id"])
@@ -55,24 +57,22 @@ def _spec(
 ) -> ModelSpec | None:
     before = len(problems.errors)
     provider = _provider(name, values, providers)
-    if provider is None:
-        if "provider" in found and values["provider"] in (None, "", DISABLED, *providers.left_out):
+    if provider is None and "provider" in found:
+        written = values["provider"]
+        if written in (None, "", DISABLED, *providers.left_out):
             return None
-        _complain(item, found, values, providers, problems)
+        if str(written) not in providers.broken:
+            there = f" There are: {', '.join(providers.specs) or 'none'}."
+            hint = did_you_mean(str(written), providers.specs) or there
+            problems.error(found["provider"], f"there is no provider {str(written)!r} in this file.{hint}")
+    elif provider is None:
+        problems.error(item, "a model needs a provider: the id of one of the providers above")
     kind = str(values.get("type") or ModelType.LLM)
     if kind not in list(ModelType):
         hint = did_you_mean(kind, list(ModelType))
         problems.error(found["type"], f"a model's type is one of {', '.join(ModelType)}, not {kind!r}.{hint}")
-    aliases = values.get("aliases") or []
-    if not isinstance(aliases, list):
-        problems.error(found["aliases"], "aliases should be a list")
-    elif reason := rules.aliases_problem([str(alias) for alias in aliases]):
-        problems.error(found["aliases"], reason)
-    metadata = values.get("metadata") or {}
-    if not isinstance(metadata, dict):
-        problems.error(found["metadata"], "metadata should be a mapping (key: value)")
-    elif reason := rules.metadata_problem(metadata):
-        problems.error(found["metadata"], reason)
+    aliases = _aliases(found, values, problems)
+    metadata = _metadata(found, values, problems)
     if len(problems.errors) > before or provider is None:
         return None
     own = values.get("provider_model_id")
@@ -80,7 +80,7 @@ def _spec(
         provider_id=provider,
         provider_resource_id=name.removeprefix(f"{provider}/") if own in (None, "") else str(own),
         model_type=ModelType(kind),
-        aliases=[str(alias) for alias in aliases],
+        aliases=aliases,
         metadata=metadata,
     )
 
@@ -96,13 +96,31 @@ def _provider(name: str, values: Mapping[str, Any], providers: Providers) -> str
     return next(iter(providers.specs)) if len(providers.specs) == 1 else None
 
 
-def _complain(
-    item: Entry, found: Mapping[str, Entry], values: Mapping[str, Any], providers: Providers, problems: Problems
-) -> None:
-    if "provider" in found:
-        written = str(values["provider"])
-        there = f"There are: {', '.join(providers.specs) or 'none'}."
-        hint = did_you_mean(written, providers.specs) or f" {there}"
-        problems.error(found["provider"], f"there is no provider {written!r} in this file.{hint}")
-    else:
-        problems.error(item, "a model needs a provider: the id of one of the providers above")
+def _are_words(found: Mapping[str, Entry], values: Mapping[str, Any], problems: Problems) -> bool:
+    good = True
+    for name in ("id", "provider", "provider_model_id", "type"):
+        if isinstance(values.get(name), dict | list):
+            problems.error(found[name], "this should be one word")
+            good = False
+    return good
+
+
+def _aliases(found: Mapping[str, Entry], values: Mapping[str, Any], problems: Problems) -> list[str]:
+    written = values.get("aliases") or []
+    if not isinstance(written, list) or any(isinstance(alias, dict | list) for alias in written):
+        problems.error(found["aliases"], "aliases should be a list of words")
+        return []
+    aliases = [str(alias) for alias in written]
+    if reason := rules.aliases_problem(aliases):
+        problems.error(found["aliases"], reason)
+    return aliases
+
+
+def _metadata(found: Mapping[str, Entry], values: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
+    metadata = values.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        problems.error(found["metadata"], "metadata should be a mapping (key: value)")
+        return {}
+    if reason := rules.metadata_problem(metadata):
+        problems.error(found["metadata"], reason)
+    return metadata

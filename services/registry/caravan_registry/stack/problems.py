@@ -70,4 +70,4 @@ class Problems:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`` Did you mean 'x'?`` (with its leading space), or "" when nothing is near."""
     near = difflib.get_close_matches(word[:100], list(known), n=1, cutoff=0.6)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    return f" Did you mean '{near[0]}'?" if near else ""

@@ -29,16 +29,18 @@ KNOWN_TYPES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Providers:
-    """What was found: by id, and the ids that an unset variable left out."""
+    """What was found: by id, the ids that an unset variable left out, and those whose mistakes are told already."""
 
     specs: dict[str, ProviderSpec]
     left_out: frozenset[str]
+    broken: frozenset[str]
 
 
 def read(entry: Entry | None, environ: Mapping[str, str], problems: Problems) -> Providers:
     """The providers under `providers`, a list or a mapping of APIs to lists."""
     specs: dict[str, ProviderSpec] = {}
     left_out: set[str] = set()
+    broken: set[str] = set()
     for item in _entries(entry, problems):
         found = keys.fields(item, keys.PROVIDER, keys.IGNORED_PROVIDER, "a provider", problems)
         if not found:
@@ -56,7 +58,9 @@ def read(entry: Entry | None, environ: Mapping[str, str], problems: Problems) ->
             problems.error(found.get("id", item), reason)
         elif spec is not None:
             specs[name] = spec
-    return Providers(specs, frozenset(left_out))
+        else:
+            broken.add(name)
+    return Providers(specs, frozenset(left_out), frozenset(broken))
 
 
 def _entries(entry: Entry | None, problems: Problems) -> list[Entry]:
