@@ -41,6 +41,7 @@ def _drop(folder: Path, programs: Path) -> str:
         user = pwd.getpwnam("nobody")
     except KeyError as error:
         raise StartError(_advice("there is no user nobody")) from error
+    folder.parent.chmod(0o711)  # the data folder: nobody may pass, and still not look
     for path in (folder, programs):
         for parent in path.parents:
             if parent.stat().st_mode & 0o001 == 0 and parent.stat().st_uid != user.pw_uid:

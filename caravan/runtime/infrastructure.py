@@ -145,7 +145,11 @@ class Infrastructure:
         self.ports = Ports(before.ports if before else None)
         self._started_at = time.time()
         self._care = asyncio.create_task(self._take_care(), name="logs")
-        makers = {NATS: self._make_nats, POSTGRES: self._make_postgres, VALKEY: self._make_valkey}
+        makers: dict[str, Callable[..., Part]] = {
+            NATS: self._make_nats,
+            POSTGRES: self._make_postgres,
+            VALKEY: self._make_valkey,
+        }
         for name, make in makers.items():
             self.children[name] = self.servers[name] = Supervised(make(), self._changed)
         await together(self._start_server(name, make) for name, make in makers.items())

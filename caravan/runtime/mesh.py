@@ -11,8 +11,8 @@ from typing import Self
 from caravan_contracts.channels import GATEWAY
 from caravan_contracts.channels import SERVICES as KNOWN
 
-from caravan.errors import PortTaken, StartError
-from caravan.runtime import bus_users, services
+from caravan.errors import AlreadyRunning, PortTaken, StartError
+from caravan.runtime import bus_users, services, state
 from caravan.runtime.infrastructure import Infrastructure
 from caravan.runtime.options import LOCAL_PROVIDERS, MeshOptions
 from caravan.runtime.paths import DataDir
@@ -45,6 +45,8 @@ class Mesh:
         return f"http://{host}:{self.port}"
 
     async def __aenter__(self) -> Self:
+        if current := state.running(self.data):  # before the port, which is then taken by ourselves
+            raise AlreadyRunning(self.data.root, current.pid)
         if self.port and not is_free(self.port, self.options.host):
             raise PortTaken(self.options.host, self.port)
         await self.infrastructure.__aenter__()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -122,13 +124,21 @@ class Lock:
 
 
 def birth(pid: int) -> str:
-    """Start time of a process in the kernel's own ticks (Linux); "" where that can't be told, or it is gone."""
+    """When a process began, which tells it from a later one with its pid; "" when it is gone."""
+    if sys.platform != "linux":
+        return _birth_by_ps(pid)
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return ""
     fields = stat.rpartition(")")[2].split()
     return "" if fields[0] == "Z" else fields[19]
+
+
+def _birth_by_ps(pid: int) -> str:
+    """Where the kernel doesn't end the children of a killed launcher, the next launcher has to find them."""
+    command = ["ps", "-o", "lstart=", "-p", str(pid)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=5, check=False).stdout.strip()
 
 
 def survivors(state: State, of: Callable[[int], str] = birth) -> list[int]:

@@ -63,8 +63,23 @@ def test_an_ordinary_user_runs_it() -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="is about root")
 def test_without_namespaces_root_says_why_nobody_cannot_do_it_either(tmp_path: Path) -> None:
-    folder = tmp_path / "postgres"
-    folder.mkdir()
+    folder = tmp_path / "data" / "postgres"
+    folder.mkdir(parents=True)
     tmp_path.chmod(0o700)
     with pytest.raises(identity.StartError, match="ordinary user"):
         identity._drop(folder, binaries.postgres("postgres"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="is about root")
+async def test_without_namespaces_root_starts_postgresql_as_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identity, "namespaces_work", lambda: False)
+    with tempfile.TemporaryDirectory(prefix="caravan-drop-") as folder:
+        os.chmod(folder, 0o711)  # noqa: PTH101
+        try:
+            async with Infrastructure(f"{folder}/data") as infra:
+                assert infra.data.postgres.owner() == "nobody"
+                assert infra.data.secrets.owner() == "root"
+        except identity.StartError as error:
+            if "can't reach" not in str(error):
+                raise
+            pytest.skip(str(error))
