@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import nats.errors
 from caravan_contracts.errors import DependencyDown
 from nats.aio.client import Client
 from nats.aio.client import Server as NatsServer
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 PENDING_LIMIT = 32 * 1024 * 1024
 """Bytes waiting for a slow server before nats-py would block; the credit window keeps us far below."""
+_FIRST_PAUSE = 0.1
 _MAX_BACKOFF = 2.0
 
 
@@ -84,6 +86,8 @@ class NatsTransport:
         self._options = options
         self._reconnected: list[Callable[[], None]] = []
         self._up = asyncio.Event()
+        self.problem = ""
+        """What went wrong last; "" while all is well."""
 
     @property
     def connected(self) -> bool:
@@ -119,7 +123,7 @@ class NatsTransport:
     async def flush(self, timeout: float = 5.0) -> None:
         try:
             await asyncio.wait_for(self._client.flush(), timeout)
-        except Exception as error:
+        except (TimeoutError, OSError, nats.errors.Error) as error:
             raise DependencyDown(f"NATS at {self._options.url} does not answer: {error!r}") from error
 
     def on_reconnect(self, callback: Callable[[], None]) -> None:
@@ -138,7 +142,7 @@ class NatsTransport:
         if self._client.is_connected:
             try:
                 await asyncio.wait_for(self._client.flush(), 2.0)
-            except Exception as error:
+            except (TimeoutError, OSError, nats.errors.Error) as error:
                 log.warning("leaving without a last flush: %r", error)
         await self._client.close()
 
@@ -149,13 +153,16 @@ class NatsTransport:
 
     async def _on_reconnected(self) -> None:
         self._up.set()
+        self.problem = ""
         log.info("NATS is back", extra={"nats_url": self._options.url})
         for callback in self._reconnected:
             callback()
 
     async def _on_error(self, error: Exception) -> None:
-        level = logging.DEBUG if isinstance(error, OSError) else logging.WARNING
-        log.log(level, "NATS: %s", str(error) or repr(error))
+        text = str(error) or repr(error)
+        # one line for each new trouble: an outage repeats the same one ten times a second
+        log.log(logging.DEBUG if text == self.problem else logging.WARNING, "NATS: %s", text)
+        self.problem = text
 
     def _pause(self, servers: list[NatsServer], info: dict[str, Any]) -> tuple[NatsServer | None, float]:
         server = min(servers, key=lambda s: s.reconnects)
@@ -167,22 +174,20 @@ async def _unused(_: Any) -> None:
     """The callback nats-py asks for; a tap takes every message before it."""
 
 
-async def connect(options: NatsOptions, patience: float = float("inf")) -> NatsTransport:
-    """Connect, trying for `patience` seconds (for ever by default). Raises DependencyDown."""
-    loop = asyncio.get_running_loop()
-    until = loop.time() + patience
-    pause = 0.05
-    while True:
-        client = _TapClient()
-        transport = NatsTransport(client, options)
-        try:
+async def connect(options: NatsOptions, patience: float | None = None) -> NatsTransport:
+    """Connect, trying for `patience` seconds (None = for ever). Raises DependencyDown."""
+    client = _TapClient()
+    transport = NatsTransport(client, options)
+    try:
+        async with asyncio.timeout(patience):
             await client.connect(
                 servers=[part.strip() for part in options.url.split(",")],
                 nkeys_seed_str=options.seed or None,
                 name=options.name or options.user,
                 inbox_prefix=f"_INBOX.{options.user}".encode(),
-                max_reconnect_attempts=-1,
                 allow_reconnect=True,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=_FIRST_PAUSE,  # type: ignore[arg-type]  # only slept on; a whole second is long here
                 connect_timeout=2,
                 ping_interval=5,
                 max_outstanding_pings=2,
@@ -192,23 +197,11 @@ async def connect(options: NatsOptions, patience: float = float("inf")) -> NatsT
                 error_cb=transport._on_error,
                 reconnect_to_server_handler=transport._pause,
             )
-        except Exception as error:
-            await _abandon(client)
-            if loop.time() + pause > until:
-                raise DependencyDown(
-                    f"NATS at {options.url} cannot be reached as user {options.user!r}: {error!r}. "
-                    "Is it running, and is NATS_NKEY_SEED_FILE the seed of that user?"
-                ) from error
-            log.info("waiting for NATS at %s: %r", options.url, error)
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
-            pause = min(_MAX_BACKOFF, pause * 2)
-        else:
-            transport._up.set()
-            return transport
-
-
-async def _abandon(client: Client) -> None:
-    try:
-        await client.close()
-    except Exception as error:
-        log.debug("closing a connection that never stood: %r", error)
+    except (TimeoutError, OSError, nats.errors.Error) as error:
+        raise DependencyDown(
+            f"NATS at {options.url} cannot be reached as user {options.user!r}: {transport.problem or repr(error)}. "
+            "Is it running, and is NATS_NKEY_SEED_FILE the seed of that user?"
+        ) from error
+    transport._up.set()
+    transport.problem = ""
+    return transport

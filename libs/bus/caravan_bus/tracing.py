@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -36,13 +37,16 @@ OPERATION_NAMES: Final = {
 
 Attributes = dict[str, Any]
 
-_tracer: Tracer | None = None
-_shutdown: Any = None
+
+class _State:
+    """What :func:`configure` found; one per process."""
+
+    tracer: Tracer | None = None
+    shutdown: Callable[[], None] | None = None
 
 
 def configure(service: str, instance: str) -> None:
     """Export this process's spans by OTLP over HTTP, if the environment names an endpoint."""
-    global _tracer, _shutdown
     if not os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_SDK_DISABLED", "") == "true":
         return
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -57,19 +61,19 @@ def configure(service: str, instance: str) -> None:
         sampler=ParentBased(TraceIdRatioBased(ratio)),
     )
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(timeout=5)))
-    _tracer = provider.get_tracer("caravan")
-    _shutdown = provider.shutdown
+    _State.tracer = provider.get_tracer("caravan")
+    _State.shutdown = provider.shutdown
 
 
 def shutdown() -> None:
     """Export what is left."""
-    if _shutdown is not None:
-        _shutdown()
+    if _State.shutdown is not None:
+        _State.shutdown()
 
 
 def enabled() -> bool:
     """Whether this process exports spans."""
-    return _tracer is not None
+    return _State.tracer is not None
 
 
 def sampled(traceparent: str) -> bool:
@@ -109,16 +113,16 @@ _NOTHING = Hop(None, "")
 
 def edge(name: str, traceparent: str, tracestate: str, attributes: Attributes) -> Hop:
     """The first span of a request in this system (kind SERVER): decides sampling for all hops after it."""
-    if _tracer is None:
+    if _State.tracer is None:
         return Hop(None, traceparent) if traceparent else _NOTHING
-    return _start(_tracer, name, "SERVER", traceparent, tracestate, attributes)
+    return _start(_State.tracer, name, "SERVER", traceparent, tracestate, attributes)
 
 
 def hop(name: str, kind: str, traceparent: str, attributes: Attributes) -> Hop:
     """A later span: recorded only when the trace is. `kind` is PRODUCER, CONSUMER, CLIENT or INTERNAL."""
-    if _tracer is None or not sampled(traceparent):
+    if _State.tracer is None or not sampled(traceparent):
         return Hop(None, traceparent) if traceparent else _NOTHING
-    return _start(_tracer, name, kind, traceparent, "", attributes)
+    return _start(_State.tracer, name, kind, traceparent, "", attributes)
 
 
 def _start(

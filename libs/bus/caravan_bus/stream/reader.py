@@ -155,23 +155,15 @@ class StreamReader:
         self.heard = self._loop.time()
         kind = data[0]
         seq = int.from_bytes(data[1:5], "big")
-        if kind == _ACCEPT or kind == _BUSY:
-            if self.admission is Admission.WAITING:
-                self.admission = Admission.ACCEPTED if kind == _ACCEPT else Admission.BUSY
-                self._wake()
-            return
-        if kind == _HEARTBEAT:
-            self.admission = Admission.ACCEPTED
-            if seq >= self._expected:
-                self._gap(0)
+        if kind != _DATA and self._is_word(kind, seq):
             return
         if seq != self._expected:
             if seq > self._expected:
                 self._gap(seq)
             return  # a frame we have already: the answer to a resend
         self._expected = seq + 1
-        self.admission = Admission.ACCEPTED
         self._asked_for = 0
+        self.admission = Admission.ACCEPTED
         if kind == _DATA:
             self._chunks.append(data[f.HEADER_SIZE :])
             self._wake()
@@ -179,6 +171,25 @@ class StreamReader:
             self._end(data[f.HEADER_SIZE :])
         elif kind == _ERROR:
             self._finish(CaravanError.from_wire(data[f.HEADER_SIZE :]))
+
+    def _is_word(self, kind: int, seq: int) -> bool:
+        """Handle the frames that carry no number of their own; False for all others."""
+        if kind == _HEARTBEAT:
+            self._admit(Admission.ACCEPTED)
+            if seq >= self._expected:
+                self._gap(0)
+        elif kind == _ACCEPT:
+            self._admit(Admission.ACCEPTED)
+        elif kind == _BUSY:
+            self._admit(Admission.BUSY)
+        else:
+            return False
+        return True
+
+    def _admit(self, word: Admission) -> None:
+        if self.admission is Admission.WAITING:
+            self.admission = word
+            self._wake()
 
     def _end(self, payload: bytes) -> None:
         try:
