@@ -29,10 +29,11 @@ from caravan_storage.blobs import RedisClaims
 from fastapi import FastAPI
 from pydantic import ValidationError
 
-from caravan_gateway import errors, health, models, openapi
+from caravan_gateway import errors, health, models, openapi, providers
 from caravan_gateway.auth import Authenticator
 from caravan_gateway.completions import CompletionRoute
 from caravan_gateway.edge import Edge
+from caravan_gateway.resources import Resources
 from caravan_gateway.settings import Settings
 from caravan_gateway.watch import Watch
 
@@ -79,7 +80,9 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     app = FastAPI(title="Caravan", version=VERSION, description="An OpenAI-compatible server on a message bus")
     errors.install(app)
     app.include_router(health.router(not_ready))
-    app.include_router(models.router(view, requester, auth))
+    resources = Resources(view, requester, auth)
+    app.include_router(models.router(resources))
+    app.include_router(providers.router(resources))
     openapi.install(app)
     hot = {path: CompletionRoute(verb, path, client, auth, watch, settings) for path, verb in openapi.ROUTES.items()}
     config = uvicorn.Config(
