@@ -61,6 +61,16 @@ def test_the_example_environment_lists_every_variable() -> None:
     assert listed - used == {"COMPOSE_PROFILES"}
 
 
+def test_the_ready_made_stacks_find_their_variables() -> None:
+    ready = ROOT / "services/registry/caravan_registry/stack/ready"
+    text = "\n".join(path.read_text() for path in ready.glob("*.yaml"))
+    named = set(re.findall(r"\$\{env\.([A-Z0-9_]+)", text)) - {"NAME"}
+    secret = {name for name in named if name.endswith(("_KEY", "_TOKEN"))}
+    assert named <= SERVICES["registry"]["environment"].keys()
+    assert secret <= SERVICES["inference"]["environment"].keys()
+    assert all(":+set" in SERVICES["registry"]["environment"][name] for name in secret)
+
+
 def test_dashboard_and_alerts_show_metrics_that_exist() -> None:
     exist = {family.name for family in prometheus_client.REGISTRY.collect()}
     assert metrics.HTTP_REQUESTS
