@@ -1,0 +1,147 @@
+"""An upstream's stream on its way through: whatever the chunking, the client gets the same whole events."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from caravan_contracts.errors import CaravanError, UpstreamBroke
+from caravan_contracts.inference import Usage
+from caravan_inference.body import ask_for_usage, first_string, last_object, rename_model
+from caravan_inference.providers.openai_compatible.events import EventForwarder
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def chunk(content: str | None = None, finish: str | None = None, spaces: bool = False, **more: object) -> str:
+    delta = {} if content is None else {"content": content}
+    data = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "model": "up-model",
+        "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
+        **more,
+    }
+    return "data: " + json.dumps(data, separators=None if spaces else (",", ":"), ensure_ascii=False)
+
+
+TOKENS = {"prompt_tokens": 3, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 1}}
+
+
+def usage_chunk(spaces: bool) -> str:
+    data = {"id": "chatcmpl-1", "model": "up-model", "choices": [], "usage": TOKENS}
+    return "data: " + json.dumps(data, separators=None if spaces else (",", ":"))
+
+
+def run(forwarder: EventForwarder, pieces: list[bytes]) -> bytes:
+    got = []
+    for piece in pieces:
+        got.append(forwarder.feed(piece))
+        if forwarder.done:
+            break
+    return b"".join(got)
+
+
+def contents(stream: bytes) -> list[object]:
+    return [json.loads(event[len("data: ") :]) for event in stream.decode().split("\n\n") if event.startswith("data: ")]
+
+
+@given(
+    st.lists(st.text(max_size=12), min_size=1, max_size=8),
+    st.data(),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+)
+def test_any_chunking_gives_the_same_events(
+    words: list[str], data: st.DataObject, crlf: bool, spaces: bool, keep: bool
+) -> None:
+    events = [chunk(word, spaces=spaces) for word in words]
+    events += [chunk(finish="stop", spaces=spaces), usage_chunk(spaces), "data: [DONE]"]
+    line = "\r\n\r\n" if crlf else "\n\n"
+    raw = "".join(event + line for event in events).encode()
+    pieces = []
+    while raw:
+        size = data.draw(st.integers(1, len(raw)))
+        pieces.append(raw[:size])
+        raw = raw[size:]
+    forwarder = EventForwarder("my/model", keep)
+    got = contents(run(forwarder, pieces))
+    texts = [e["choices"][0]["delta"]["content"] for e in got if e["choices"] and e["choices"][0]["delta"]]  # type: ignore[index]
+    assert texts == words
+    assert all(e["model"] == "my/model" for e in got)  # type: ignore[index]
+    assert any("usage" in e for e in got) is keep  # type: ignore[operator]
+    summary = forwarder.summary(1.0)
+    assert (summary.finish_reason, summary.model, summary.usage) == ("stop", "up-model", Usage(3, 2, 1, 0))
+
+
+def test_one_read_goes_on_in_one_piece() -> None:
+    forwarder = EventForwarder("up-model", False)
+    raw = "".join(chunk(str(i)) + "\n\n" for i in range(16)).encode()
+    assert forwarder.feed(raw) is raw
+
+
+def test_a_stream_without_done_but_with_a_finish_reason_is_whole() -> None:
+    forwarder = EventForwarder("m", False)
+    forwarder.feed((chunk("a") + "\n\n" + chunk(finish="length") + "\n\n").encode())
+    assert forwarder.summary(0).finish_reason == "length"
+
+
+def test_a_stream_without_either_is_broken() -> None:
+    forwarder = EventForwarder("m", False)
+    forwarder.feed((chunk("a") + "\n\n").encode())
+    with pytest.raises(UpstreamBroke):
+        forwarder.summary(0)
+
+
+def test_a_last_event_without_its_blank_line_is_not_lost() -> None:
+    forwarder = EventForwarder("up-model", False)
+    forwarder.feed((chunk("a") + "\n\n" + chunk(finish="stop")).encode())
+    assert contents(forwarder.rest())[0]["choices"][0]["finish_reason"] == "stop"  # type: ignore[index]
+    assert forwarder.summary(0).finish_reason == "stop"
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_an_error_in_the_stream_is_raised(status: int) -> None:
+    forwarder = EventForwarder("m", False)
+    forwarder.feed((chunk("a") + "\n\n").encode())
+    with pytest.raises(CaravanError, match="too much") as caught:
+        forwarder.feed(b'data: {"error":{"message":"too much","code":%d}}\n\n' % status)
+    assert caught.value.status == status
+
+
+def test_text_that_looks_like_the_end_is_text() -> None:
+    forwarder = EventForwarder("up-model", False)
+    raw = (chunk('data: [DONE]\n\n"finish_reason":"stop" "usage":{} {"error":1}') + "\n\n").encode()
+    assert forwarder.feed(raw) == raw
+    assert not forwarder.done
+    with pytest.raises(UpstreamBroke):
+        forwarder.summary(0)
+
+
+_KEYS = st.text("abmodel", max_size=6)
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-99, 99) | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(_KEYS, _JSON, max_size=4), st.text(min_size=1, max_size=12), st.booleans())
+def test_renaming_changes_the_model_and_nothing_else(rest: dict[str, object], model: str, ascii_only: bool) -> None:
+    body = json.dumps({**rest, "model": model}, ensure_ascii=ascii_only)
+    assert json.loads(rename_model(body.encode(), model, "new/model")) == {**rest, "model": "new/model"}
+
+
+@given(st.dictionaries(_KEYS, _JSON, max_size=3), st.sampled_from([None, {}, {"a": 1}, {"include_usage": False}]))
+def test_usage_is_asked_for_whatever_stands_there(rest: dict[str, object], options: dict[str, object] | None) -> None:
+    body = {"model": "m", **rest} | ({} if options is None else {"stream_options": options})
+    got = json.loads(ask_for_usage(json.dumps(body).encode()))
+    assert got == {**body, "stream_options": {**(options or {}), "include_usage": True}}
+
+
+def test_last_object_and_first_string_read_slices() -> None:
+    body = b'{"usage":1,"a":"usage","usage" : {"x":{"y":2}} , "model": "q\\"x"}'
+    assert last_object(body, b"usage") == {"x": {"y": 2}}
+    assert first_string(body, b"model") == (b'"model": "q\\"x"', 'q"x')
+    assert last_object(b'{"usage":"none"}', b"usage") is None
