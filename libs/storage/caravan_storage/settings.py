@@ -19,7 +19,7 @@ class DatabaseSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _read_database_url(self) -> Self:
-        self.database_url = self.database_url or _read(self.database_url_file)
+        self.database_url = _read(self.database_url_file) or self.database_url
         return self
 
 
@@ -33,7 +33,7 @@ class RedisSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _read_redis_url(self) -> Self:
-        self.redis_url = self.redis_url or _read(self.redis_url_file)
+        self.redis_url = _read(self.redis_url_file) or self.redis_url
         return self
 
 
