@@ -31,7 +31,7 @@ _SERVER_TROUBLE = (
     pg.ReadOnlySQLTransactionError,  # a standby that has not been promoted
     pg.InvalidAuthorizationSpecificationError,  # class 28: wrong password
     pg.InvalidCatalogNameError,  # no such database
-    pg.SystemError,  # class 58: I/O errors of the server
+    pg.PostgresSystemError,  # class 58: I/O errors of the server
 )
 
 

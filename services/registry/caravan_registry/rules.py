@@ -6,6 +6,7 @@ Each function returns what is wrong as one sentence, or "".
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -80,6 +81,22 @@ def config_problem(config: dict[str, Any]) -> str:
     return ""
 
 
+def tenant_problem(tenant: str, kind: str, config: dict[str, Any]) -> str:
+    """What a tenant other than the shared one may not do: a worker is everybody's, and so are its files and variables.
+
+    Without this an administrator of one tenant could send another's keys to a server of his own.
+    """
+    if kind.startswith("inline::"):
+        return "providers that run inside the workers belong to the shared tenant"
+    if found := next(_file_keys(config), ""):
+        return f"config.{found}: only providers of the shared tenant may name files of a worker"
+    prefix = f"TENANT_{re.sub('[^A-Z0-9]', '_', tenant.upper())}_"
+    for name in references.variables(config):
+        if not name.startswith(prefix):
+            return f"the variable {name} is not this tenant's; its variables begin with {prefix}"
+    return ""
+
+
 def metadata_problem(metadata: dict[str, Any]) -> str:
     """A model's metadata: what is known by name has its type, the rest is the user's."""
     if reason := json_problem(metadata):
@@ -89,6 +106,14 @@ def metadata_problem(metadata: dict[str, Any]) -> str:
         if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
             return f"metadata.{key} should be a whole number above 0, not {str(value)[:80]!r}"
     return ""
+
+
+def _file_keys(config: dict[str, Any]) -> Iterator[str]:
+    for key, value in config.items():
+        if key.lower().endswith(("_file", "_path", "_cert", "client_key")) and value:
+            yield key
+        if isinstance(value, dict):
+            yield from (f"{key}.{below}" for below in _file_keys(value))
 
 
 def _url_problem(url: Any) -> str:

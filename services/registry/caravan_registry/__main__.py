@@ -1,0 +1,3 @@
+from caravan_registry.app import main
+
+main()

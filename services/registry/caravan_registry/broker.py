@@ -1,0 +1,89 @@
+"""FastStream's connection: made when NATS is there, kept for ever, drained at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from functools import partial
+from typing import Any
+
+from caravan_bus.nats import NatsOptions
+from faststream.nats import NatsBroker
+
+from caravan_registry.messages import Answering, Counts
+
+log = logging.getLogger(__name__)
+
+_LONGEST_PAUSE = 2.0
+
+
+def make(options: NatsOptions, counts: Counts) -> NatsBroker:
+    """A broker without FastStream's logging (two records a message), injection and JSON guessing."""
+    return NatsBroker(
+        [part.strip() for part in options.url.split(",")],
+        nkeys_seed_str=options.seed or None,
+        name=f"{options.name} (requests)",
+        inbox_prefix=f"_INBOX.{options.user}",
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=0,
+        reconnect_to_server_handler=_pause,
+        connect_timeout=2,
+        ping_interval=5,
+        max_outstanding_pings=2,
+        error_cb=_on_error,
+        disconnected_cb=None,
+        logger=None,
+        apply_types=False,
+        middlewares=(partial(Answering, counts=counts),),
+    )
+
+
+async def start(broker: NatsBroker) -> None:
+    """Connect and subscribe, trying for ever."""
+    pause = 0.05
+    while True:
+        try:
+            await broker.start()
+            return
+        except Exception as error:  # noqa: BLE001 - nats-py raises bare errors of many kinds while connecting
+            log.info("waiting for NATS: %r", error)
+            await broker.stop()
+        await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+        pause = min(_LONGEST_PAUSE, pause * 2)
+
+
+async def drain(broker: NatsBroker, timeout: float) -> None:
+    """Take nothing new, answer what was taken, for at most `timeout` seconds."""
+    subscriptions: list[Any] = [getattr(subscriber, "subscription", None) for subscriber in broker.subscribers]
+    try:
+        async with asyncio.timeout(timeout):
+            await asyncio.gather(*(subscription.drain() for subscription in subscriptions if subscription is not None))
+    except TimeoutError:
+        log.warning("some requests were not answered within %.0f s", timeout)
+    except Exception as error:  # noqa: BLE001 - NATS may be gone: there is nobody to answer then
+        log.info("left without draining: %r", error)
+
+
+async def stop(broker: NatsBroker) -> None:
+    """Leave."""
+    try:
+        async with asyncio.timeout(5.0):
+            await broker.stop()
+    except Exception as error:  # noqa: BLE001 - see drain
+        log.info("left NATS unasked: %r", error)
+
+
+def connected(broker: NatsBroker) -> bool:
+    """Whether requests arrive."""
+    connection = broker._connection
+    return connection is not None and connection.is_connected
+
+
+async def _on_error(error: Exception) -> None:
+    log.log(logging.DEBUG if isinstance(error, OSError) else logging.WARNING, "NATS: %s", str(error) or repr(error))
+
+
+def _pause(servers: Any, _info: Any) -> tuple[Any, float]:
+    server = min(servers, key=lambda s: s.reconnects)
+    return server, min(_LONGEST_PAUSE, 0.05 * 2 ** min(server.reconnects, 6)) * random.uniform(0.5, 1.0)
