@@ -52,11 +52,6 @@ def at_worker(service: str, worker: str, verb: str) -> str:
     return f"{PREFIX}.{token(service)}.at.{token(worker)}.{token(verb)}"
 
 
-def at_worker_wildcard(service: str, worker: str) -> str:
-    """What a worker subscribes to for all its verbs."""
-    return f"{PREFIX}.{token(service)}.at.{token(worker)}.*"
-
-
 def control(worker: str, stream: str) -> str:
     """Credit, resend and cancel of one stream of `worker`; `stream` as in :func:`stream_of`."""
     return f"{PREFIX}.ctl.{worker}.{stream}"

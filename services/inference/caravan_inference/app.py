@@ -58,11 +58,12 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     def stats(name: str) -> EndpointStats:
         if name in entry.stats:
             return entry.stats[name]
-        loads = {name: [load.slots, load.used] for name, load in slots.loads().items()}
-        data = {"active": server.active, "slots": loads, "resends": server.resends}
-        return EndpointStats(server.requests, server.errors, server.last_error, server.processing_ns, data)
+        counted = server.stats[name.removeprefix("at-")]
+        loads = {provider: [load.slots, load.used] for provider, load in slots.loads().items()}
+        counted.data = {"active": server.active, "slots": loads, "resends": server.resends}
+        return counted
 
-    endpoints = [Endpoint("at", s.at_worker_wildcard(SERVICE, worker), "", {"mode": "frames"})]
+    endpoints = [Endpoint(f"at-{verb}", at, "", {"mode": "frames"}) for verb, at in server.subjects.items()]
     endpoints += [Endpoint(v.value, s.entry_wildcard(SERVICE, v.value), SERVICE, {"mode": "plain"}) for v in Verb]
     discovery = Discovery(nats, "caravan-inference", worker, "runs models", endpoints, stats)
 

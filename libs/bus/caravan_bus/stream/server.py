@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,8 +20,9 @@ from caravan_contracts.errors import (
     DeadlineExceeded,
     InvalidRequest,
 )
-from caravan_contracts.inference import CallSpec
+from caravan_contracts.inference import CallSpec, Verb
 
+from caravan_bus.discovery import EndpointStats
 from caravan_bus.slots import Slots
 from caravan_bus.stream.sender import StreamSender
 from caravan_bus.tasks import cancel_and_wait
@@ -70,12 +71,14 @@ class StreamServer:
         worker: str,
         slots: Slots,
         handler: Handler,
+        verbs: Sequence[str] = tuple(Verb),
     ) -> None:
         self._transport = transport
         self._service = service
         self._worker = worker
         self._slots = slots
         self._handler = handler
+        self._verbs = verbs
         self._active: dict[str, _Active] = {}
         self._silent: set[StreamSender] = set()
         self._linger: OrderedDict[str, tuple[float, int, StreamSender]] = OrderedDict()
@@ -85,21 +88,23 @@ class StreamServer:
         self._accept_timer: asyncio.TimerHandle | None = None
         self._draining = False
         self._resends = 0
-        self.requests = 0
-        self.errors = 0
-        self.last_error = ""
-        self.processing_ns = 0
+        self.stats = {str(verb): EndpointStats() for verb in verbs}
 
     async def start(self) -> None:
         """Serve."""
         subscribe = self._transport.subscribe
         self._subscriptions = [
-            await subscribe(s.at_worker_wildcard(self._service, self._worker), self._on_request),
             await subscribe(s.control_wildcard(self._worker), self._on_control),
+            *[await subscribe(subject, self._on_request) for subject in self.subjects.values()],
         ]
         await self._transport.flush()
         self._transport.on_reconnect(self._beat_all)
         self._tasks = [asyncio.create_task(self._sweep(), name="stream-heartbeats")]
+
+    @property
+    def subjects(self) -> dict[str, str]:
+        """Verb -> this worker's private subject for it."""
+        return {verb: s.at_worker(self._service, self._worker, verb) for verb in self._verbs}
 
     @property
     def active(self) -> int:
@@ -144,7 +149,7 @@ class StreamServer:
         if self._draining or not self._slots.take(inbound.spec.provider):
             self._transport.publish(message.reply, _BUSY)
             return
-        self.requests += 1
+        self.stats[inbound.verb].requests += 1
         sender = StreamSender(self._transport, message.reply, _window(message))
         stream = s.stream_of(message.reply)
         task = asyncio.create_task(self._serve(stream, inbound, sender), name=f"serve-{stream}")
@@ -168,7 +173,7 @@ class StreamServer:
             if not sender.ended:
                 sender.fail(CaravanError("the worker ended without an answer"))
         except CaravanError as error:
-            self._note(error)
+            self._note(inbound.verb, error)
             sender.fail(error)
         except asyncio.CancelledError:
             # by the receiver, the deadline or the shutdown; each leaves a frame that says so
@@ -176,19 +181,19 @@ class StreamServer:
                 sender.fail(_why_cancelled(inbound.context, self._draining))
         except Exception as error:
             log.exception("a request failed", extra={"request_id": inbound.context.request_id})
-            self._note(error)
+            self._note(inbound.verb, error)
             sender.fail(CaravanError(f"the worker failed: {type(error).__name__}"))
         finally:
-            self.processing_ns += time.perf_counter_ns() - began
+            self.stats[inbound.verb].processing_ns += time.perf_counter_ns() - began
             self._slots.give_back(inbound.spec.provider)
             self._active.pop(stream, None)
             self._silent.discard(sender)
             self._keep_for_a_while(stream, sender)
 
-    def _note(self, error: Exception) -> None:
+    def _note(self, verb: str, error: Exception) -> None:
         if not isinstance(error, ClientGone):
-            self.errors += 1
-            self.last_error = f"{type(error).__name__}: {error}"[:200]
+            self.stats[verb].errors += 1
+            self.stats[verb].last_error = f"{type(error).__name__}: {error}"[:200]
 
     def _on_control(self, message: Message) -> None:
         if len(message.data) < f.HEADER_SIZE:
