@@ -66,9 +66,10 @@ def wait_for_models(gateway_url: str) -> list[str]:
     until = time.monotonic() + _MODELS_SECONDS
     while True:
         try:
+            providers = gateway.call("GET", "/v1/providers")["data"]
             found = [model["id"] for model in gateway.models() if model.get("model_type", "llm") == "llm"]
         except GatewayError:
             return []
-        if found or time.monotonic() > until:
+        if found or time.monotonic() > until or not providers:
             return found
         time.sleep(0.1)

@@ -63,6 +63,7 @@ def up(
 
 def _foreground(options: MeshOptions) -> int:
     import asyncio
+    import threading
 
     from caravan.cli import console, foreground, summary
     from caravan.cli.events import Event
@@ -75,7 +76,8 @@ def _foreground(options: MeshOptions) -> int:
         def report(event: Event) -> None:
             if event.kind == "ready":
                 progress.__exit__(None, None, None)
-                summary.show(data, options.stack, stop="Ctrl-C")
+                # In a thread: it asks the gateway for its models, and the loop has children to look after.
+                threading.Thread(target=summary.show, args=(data, options.stack, "Ctrl-C"), daemon=True).start()
             elif event.kind == "stopping":
                 progress.__exit__(None, None, None)
                 console.err().print("Stopping (again Ctrl-C: at once) ...")

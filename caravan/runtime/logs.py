@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def size(log: Path) -> int:
 
 
 def tail(log: Path, since: int = 0, lines: int = 3) -> str:
-    """The last non-empty lines written after byte `since`, joined by " | "; "" when there are none."""
+    """The last non-empty lines written after byte `since`, each once, joined by " | "; "" when there are none."""
     try:
         with log.open("rb") as file:
             end = file.seek(0, 2)
@@ -43,5 +44,15 @@ def tail(log: Path, since: int = 0, lines: int = 3) -> str:
             text = file.read().decode(errors="replace")
     except FileNotFoundError:
         return ""
-    said = [line.strip() for line in text.splitlines() if line.strip()]
-    return " | ".join(said[-lines:])
+    said = [_plain(line.strip()) for line in text.splitlines() if line.strip()]
+    return " | ".join(list(dict.fromkeys(said))[-lines:])
+
+
+def _plain(line: str) -> str:
+    """The message of one of our JSON log lines; any other line as it is."""
+    if line.startswith("{"):
+        try:
+            return str(json.loads(line)["message"])
+        except (ValueError, KeyError, TypeError):
+            return line
+    return line

@@ -95,7 +95,7 @@ async def launch(folder: Path) -> asyncio.subprocess.Process:
     return process
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 async def test_no_end_of_the_launcher_leaves_anything_running(folder: Path, number: signal.Signals) -> None:
     launcher = await launch(folder)
     children = pids(folder)
@@ -106,7 +106,7 @@ async def test_no_end_of_the_launcher_leaves_anything_running(folder: Path, numb
     await eventually(lambda: not any(alive(pid) for pid in children))
 
 
-async def test_a_killed_worker_is_restarted(folder: Path) -> None:
+async def test_a_killed_worker_is_restarted_and_sigterm_stops_everything(folder: Path) -> None:
     launcher = await launch(folder)
     data = DataDir.at(folder / "data")
 
@@ -122,5 +122,7 @@ async def test_a_killed_worker_is_restarted(folder: Path) -> None:
     os.kill(first, signal.SIGKILL)
     await eventually(lambda: worker().restarts == 1 and worker().phase == "ready", 30)
     assert worker().pid != first
+    children = pids(folder)
     launcher.terminate()
-    await asyncio.wait_for(launcher.wait(), 40)
+    assert await asyncio.wait_for(launcher.wait(), 40) == 0
+    assert not any(alive(pid) for pid in children)
