@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
+from typing import Any, TypeVar
 
 from caravan_bus import logs, process, tracing
 from caravan_bus.discovery import Discovery
@@ -32,6 +34,8 @@ from caravan_registry.store import Store
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Run until `stop` is set; then answer what was asked and leave. Raises CaravanError when it cannot begin."""
@@ -43,7 +47,9 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     async with AsyncExitStack() as leave:
         leave.callback(tracing.shutdown)
         options = NatsOptions(settings.nats_url, REGISTRY, settings.nats_nkey_seed, instance)
-        nats = await connect(options)
+        nats = await _before(stop, connect(options))
+        if nats is None:
+            return
         leave.push_async_callback(nats.close)
         postgres = Postgres(PostgresOptions(settings.database_url))
         leave.push_async_callback(postgres.close)
@@ -84,21 +90,29 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             leave.callback(ops.stop)
         snapshots.start()
         following = asyncio.create_task(follower.run(), name="follower")
-        await brokers.start(broker)
+        leave.push_async_callback(cancel_and_wait, following)  # raises what ended it, if it was not us
+        await _before(stop, follower.tried.wait())
+        if following.done() or not await _before(stop, brokers.start(broker)):
+            return
+        leave.push_async_callback(brokers.stop, broker)
         await discovery.start()
         log.info("registry %s is up", instance)
-        await _until(stop, following)
+        await _before(stop, asyncio.wait({following}))
         log.info("draining")
         await discovery.stop()
         await brokers.drain(broker, settings.drain_seconds)
-        await brokers.stop(broker)
-        await cancel_and_wait(following)  # raises what ended it, if it was not us
 
 
-async def _until(stop: asyncio.Event, following: asyncio.Task[None]) -> None:
-    waiting = asyncio.create_task(stop.wait(), name="stop")
-    await asyncio.wait({following, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
+async def _before(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """The result of `work`; None when `stop` comes first (then it is cancelled)."""
+    task = asyncio.create_task(work)
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    await cancel_and_wait(stopped)
+    if task.done():
+        return task.result()
+    await cancel_and_wait(task)
+    return None
 
 
 def main() -> None:

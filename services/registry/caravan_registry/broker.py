@@ -10,6 +10,7 @@ from typing import Any
 
 from caravan_bus.nats import NatsOptions
 from faststream.nats import NatsBroker
+from nats import errors
 
 from caravan_registry.messages import Answering, Counts
 
@@ -32,20 +33,19 @@ def make(options: NatsOptions, counts: Counts) -> NatsBroker:
         ping_interval=5,
         max_outstanding_pings=2,
         error_cb=_on_error,
-        disconnected_cb=None,
         logger=None,
         apply_types=False,
         middlewares=(partial(Answering, counts=counts),),
     )
 
 
-async def start(broker: NatsBroker) -> None:
-    """Connect and subscribe, trying for ever."""
+async def start(broker: NatsBroker) -> bool:
+    """Connect and subscribe, trying for ever; True."""
     pause = 0.05
     while True:
         try:
             await broker.start()
-            return
+            return True
         except Exception as error:  # noqa: BLE001 - nats-py raises bare errors of many kinds while connecting
             log.info("waiting for NATS: %r", error)
             await broker.stop()
@@ -81,7 +81,9 @@ def connected(broker: NatsBroker) -> bool:
 
 
 async def _on_error(error: Exception) -> None:
-    log.log(logging.DEBUG if isinstance(error, OSError) else logging.WARNING, "NATS: %s", str(error) or repr(error))
+    """A lost line is told by the other connection, once; here it would be one record per try."""
+    lost = isinstance(error, OSError | errors.UnexpectedEOF | errors.StaleConnectionError)
+    log.log(logging.DEBUG if lost else logging.WARNING, "NATS: %s", str(error) or repr(error))
 
 
 def _pause(servers: Any, _info: Any) -> tuple[Any, float]:

@@ -43,6 +43,8 @@ class Follower:
         self._down = ""
         self._looking = asyncio.Lock()
         self._wake = asyncio.Event()
+        self.tried = asyncio.Event()
+        """Set once the tables were made, or could not be: from then on every request has an answer."""
 
     @property
     def problem(self) -> str:
@@ -78,19 +80,26 @@ class Follower:
             self._note_down(error)
 
     async def run(self) -> None:
-        """For ever: prepare, then a beat a second. Raises what cannot be mended by waiting (a migration that fails)."""
-        while True:
-            self._wake.clear()
-            if not self._prepared:
-                await self._try_to_prepare()
-            if self._prepared:
-                await self._look_again()
-            if self.mirror.loaded:
-                self._facts.beat(self.mirror.revision)
-            try:
-                await asyncio.wait_for(self._wake.wait(), BEAT_SECONDS)
-            except TimeoutError:
-                continue
+        """For ever: prepare, then a beat a second. Raises what waiting cannot mend (a migration that fails)."""
+        try:
+            while True:
+                self._wake.clear()
+                await self._tick()
+                try:
+                    await asyncio.wait_for(self._wake.wait(), BEAT_SECONDS)
+                except TimeoutError:
+                    continue
+        finally:
+            self.tried.set()
+
+    async def _tick(self) -> None:
+        if not self._prepared:
+            await self._try_to_prepare()
+            self.tried.set()
+        else:
+            await self._look_again()
+        if self.mirror.loaded:
+            self._facts.beat(self.mirror.revision)
 
     async def _try_to_prepare(self) -> None:
         try:

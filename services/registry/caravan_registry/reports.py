@@ -55,7 +55,7 @@ async def _replace_models(change: Change, provider: Resource, found: list[Discov
         body = bodies.of_model(spec)
         if before is not None and before.body == body:
             continue
-        if reason := rules.id_problem(name) or rules.json_problem(model.metadata):
+        if reason := rules.id_problem(model.id) or rules.id_problem(name) or rules.json_problem(model.metadata):
             log.warning("a model of provider %s is left out: %s", provider.id, reason)
             continue
         await change.put(tenant, ResourceKind.MODEL, name, Source.DISCOVERED, body)

@@ -16,7 +16,7 @@ from caravan_registry.mirror import Mirror
 log = logging.getLogger(__name__)
 
 KEY: Final = "caravan:registry:snapshot"
-_RETRY_SECONDS: Final = 5.0
+_RETRY_SECONDS: Final = 2.0
 
 
 class Snapshots:
