@@ -92,6 +92,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=max(1, int(settings.drain_seconds)),
     )

@@ -13,7 +13,7 @@ class Settings(ServiceSettings):
     """Comma-separated provider ids this worker serves; ``*`` = all."""
     exclude: str = Field("", validation_alias="CARAVAN_INFERENCE_EXCLUDE")
     """Comma-separated provider types this worker never serves."""
-    slots: int = Field(256, ge=1, validation_alias="CARAVAN_INFERENCE_SLOTS")
+    slots: int = Field(1024, ge=1, validation_alias="CARAVAN_INFERENCE_SLOTS")
     """Requests at once per remote provider, unless the provider says otherwise."""
     refresh_seconds: float = Field(300.0, gt=0, validation_alias="CARAVAN_INFERENCE_REFRESH_SECONDS")
     """How often a provider is asked which models it has."""

@@ -6,6 +6,8 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import orjson
@@ -64,10 +66,10 @@ class OpenAICompatible:
             timeout=aiohttp.ClientTimeout(
                 total=None, sock_connect=self._config.timeouts.connect, sock_read=self._config.timeouts.read
             ),
-            proxy=self._config.proxy,
+            # aiohttp's own trust_env reads .netrc and the environment anew in a thread for every request
+            proxy=self._config.proxy or _proxy_of_environment(self._config.base_url),
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("User-Agent",),
-            trust_env=self._config.proxy is None,
         )
 
     async def close(self) -> None:
@@ -214,6 +216,14 @@ class OpenAICompatible:
         if isinstance(error, TimeoutError):
             return UpstreamFailed(f"{where} did not answer in time", code="upstream_timeout")
         return UpstreamFailed(f"{where} cannot be reached: {str(error) or type(error).__name__}")
+
+
+def _proxy_of_environment(url: str) -> str | None:
+    """What HTTP_PROXY, HTTPS_PROXY and NO_PROXY say for `url`."""
+    parts = urlsplit(url)
+    if not parts.hostname or proxy_bypass(parts.hostname):
+        return None
+    return getproxies().get(parts.scheme)
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:
