@@ -135,6 +135,10 @@ class ClaimDesk:
         """What :meth:`check_in` kept. It stays until its time is over, for another worker may have to read it."""
         return await self._blobs.get(Claim.decode(line))
 
+    async def release(self, line: str) -> None:
+        """Forget it: the request it belonged to is over."""
+        await self._blobs.delete(Claim.decode(line))
+
     async def close(self) -> None:
         """Let go of connections."""
         await self._blobs.close()

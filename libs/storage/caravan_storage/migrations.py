@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from importlib import resources
 
+from asyncpg.exceptions import DataError, IntegrityConstraintViolationError, SyntaxOrAccessError
 from caravan_contracts.errors import CaravanError
 
 from caravan_storage.postgres import Connection, Postgres
@@ -98,7 +99,10 @@ async def _apply(connection: Connection, service: str, migration: Migration, row
             )
         return False
     log.info("applying %s of %s", migration.name, service)
-    await connection.execute(migration.sql, timeout=_PATIENCE)
+    try:
+        await connection.execute(migration.sql, timeout=_PATIENCE)
+    except (SyntaxOrAccessError, DataError, IntegrityConstraintViolationError) as error:
+        raise MigrationError(f"{migration.name} of {service} failed: {error}") from error
     await connection.execute(
         "INSERT INTO schema_migrations (service, version, name, checksum) VALUES ($1, $2, $3, $4)",
         service,

@@ -143,9 +143,11 @@ async def _prepare(connection: Connection) -> None:
 
 
 def _place(url: str) -> str:
-    """Host and database of a URL, without its password."""
+    """Host, port and database of a URL, without its password. Raises CaravanError for what is no URL."""
     parts = urlsplit(url)
     try:
-        return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
-    except ValueError as error:
-        raise CaravanError("DATABASE_URL is no URL: write postgresql://user:password@host:5432/name") from error
+        if parts.scheme in ("postgresql", "postgres"):
+            return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
+    except ValueError:
+        pass  # a port that is no number
+    raise CaravanError("DATABASE_URL is no URL of a PostgreSQL: write postgresql://user:password@host:5432/name")
