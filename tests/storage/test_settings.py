@@ -18,6 +18,8 @@ def test_a_url_may_lie_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("REDIS_URL_FILE", str(file))
     assert RedisSettings().redis_url == "redis://x"
     monkeypatch.setenv("REDIS_URL", "redis://direct")
+    assert RedisSettings().redis_url == "redis://x", "the file is the more careful choice"
+    monkeypatch.delenv("REDIS_URL_FILE")
     assert RedisSettings().redis_url == "redis://direct"
 
 
