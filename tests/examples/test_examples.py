@@ -1,0 +1,83 @@
+"""Every example, run as its reader runs it, against a mesh of real processes."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.examples.upstream import STREAMED, USAGE, WHOLE
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+NODE = EXAMPLES / "e04_internal_service_node"
+needs_node = pytest.mark.skipif(not (shutil.which("node") and shutil.which("npm")), reason="needs Node.js")
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+
+def run(environment: dict[str, str], *command: str, folder: Path = EXAMPLES) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+
+
+def python(environment: dict[str, str], name: str) -> subprocess.CompletedProcess[str]:
+    return run(environment, sys.executable, name)
+
+
+@pytest.fixture(scope="module")
+def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Node example with its dependencies, outside the tree."""
+    folder = tmp_path_factory.mktemp("node") / "example"
+    shutil.copytree(NODE, folder, ignore=shutil.ignore_patterns("node_modules"))
+    command = ["npm", "install", "--no-audit", "--no-fund"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_the_openai_client_prints_the_answer(environment: dict[str, str]) -> None:
+    done = python(environment, "e01_openai_client.py")
+    assert (done.stdout, done.returncode) == (f"{WHOLE}\n", 0), done.stderr
+
+
+def test_the_openai_client_prints_the_stream_and_its_usage(environment: dict[str, str]) -> None:
+    done = python(environment, "e02_streaming.py")
+    cost = f"({USAGE['prompt_tokens']} tokens in, {USAGE['completion_tokens']} out)"
+    assert (done.stdout, done.returncode) == (f"{STREAMED}\n{cost}\n", 0), done.stderr
+
+
+def test_a_python_service_reads_the_stream_from_the_bus(environment: dict[str, str]) -> None:
+    done = python(environment, "e03_internal_service.py")
+    assert (done.stdout, done.returncode) == (f"{STREAMED}\n", 0), done.stderr
+
+
+@needs_node
+def test_a_node_service_reads_the_stream_from_the_bus(environment: dict[str, str], node_folder: Path) -> None:
+    done = run(environment, "npm", "start", "--silent", folder=node_folder)
+    assert (done.stdout, done.returncode) == (f"{STREAMED}\n", 0), done.stderr
+    assert not list(node_folder.glob("*lock*")), "a lock file would name a registry"
+
+
+def test_a_python_service_is_told_of_a_model_that_does_not_exist(environment: dict[str, str]) -> None:
+    done = python(environment | {"CARAVAN_MODEL": "scripted-7b"}, "e03_internal_service.py")
+    assert done.returncode == 1
+    assert "The model 'scripted-7b' does not exist." in done.stderr
+    assert done.stdout == ""
+
+
+@needs_node
+def test_a_node_service_is_told_of_a_model_that_does_not_exist(environment: dict[str, str], node_folder: Path) -> None:
+    done = run(environment | {"CARAVAN_MODEL": "scripted-7b"}, "node", "main.mjs", folder=node_folder)
+    assert done.returncode == 1
+    assert "The model 'scripted-7b' does not exist." in done.stderr
+    assert done.stdout == ""
+
+
+def test_every_example_is_run_here_and_told_of_in_the_readme() -> None:
+    tested = Path(__file__).read_text() + NODE.name
+    readme = (EXAMPLES / "README.md").read_text()
+    found = sorted(path.name for path in EXAMPLES.iterdir() if re.match(r"e\d\d_", path.name))
+    assert len(found) >= 4
+    assert [name for name in found if name not in tested or name not in readme] == []
