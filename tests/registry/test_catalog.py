@@ -98,6 +98,15 @@ class TestNames:
         with pytest.raises(ModelNotFound):
             catalog.resolve("closed/anything")
 
+    def test_azure_has_deployments_that_it_does_not_list(self) -> None:
+        azure, strict = provider("azure"), provider("strict", allow_unlisted=False)
+        for resource in (azure, strict):
+            resource.body["provider_type"] = "remote::azure"
+        catalog = Catalog([azure, strict])
+        assert catalog.resolve("azure/my-deployment").resource_id == "my-deployment"
+        with pytest.raises(ModelNotFound):
+            catalog.resolve("strict/my-deployment")
+
     def test_a_disabled_model_is_invisible_even_where_unlisted_ones_pass(self) -> None:
         catalog = Catalog([provider("open", allow_unlisted=True), model("open", "gone", disabled=True)])
         assert catalog.models() == []

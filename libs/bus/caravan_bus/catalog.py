@@ -6,7 +6,7 @@ A name is looked up in this order, at each step in the caller's own tenant befor
 2. ``<provider id>/<the provider's own model id>``
 3. an alias
 4. the provider's own model id alone (``llama3.2:3b``)
-5. ``<provider id>/<anything>`` of a provider whose config says ``allow_unlisted: true``
+5. ``<provider id>/<anything>`` of a provider whose config says ``allow_unlisted: true`` (or whose type implies it)
 
 Steps 3 and 4 answer only when all that is found is one model of one provider.
 """
@@ -20,7 +20,7 @@ from typing import Final
 
 from caravan_contracts.context import DEFAULT_TENANT
 from caravan_contracts.errors import ModelNotFound
-from caravan_contracts.registry import ModelSpec, ModelType, Resource, ResourceKind, key_of
+from caravan_contracts.registry import UNLISTED_TYPES, ModelSpec, ModelType, Resource, ResourceKind, key_of
 from pydantic import ValidationError
 
 MAX_LISTED: Final = 10
@@ -148,8 +148,7 @@ class Catalog:
         scope.size += 1
         if resource.kind is ResourceKind.PROVIDER:
             scope.providers[resource.id] = resource
-            config = resource.body.get("config")
-            if isinstance(config, dict) and config.get("allow_unlisted") is True:
+            if _takes_unlisted(resource):
                 scope.unlisted.add(resource.id)
             return
         try:
@@ -233,6 +232,12 @@ class Catalog:
         else:
             hint = f"GET /v1/models lists the {len(ids)} models there are."
         return ModelNotFound(f"{shown} {hint}", param="model")
+
+
+def _takes_unlisted(provider: Resource) -> bool:
+    config = provider.body.get("config")
+    said = config.get("allow_unlisted") if isinstance(config, dict) else None
+    return provider.body.get("provider_type") in UNLISTED_TYPES if said is None else said is True
 
 
 def _names(scope: _Scope, spec: ModelSpec) -> Iterator[tuple[Named, str]]:

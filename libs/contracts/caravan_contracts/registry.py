@@ -11,6 +11,9 @@ SERVICE = "registry"
 MAX_ID = 256
 """Longest id of a resource, in characters."""
 
+UNLISTED_TYPES = frozenset({"remote::azure", "remote::databricks", "remote::passthrough"})
+"""Provider types that serve models they do not list, unless their `allow_unlisted` says otherwise."""
+
 
 class ResourceKind(StrEnum):
     """What the registry keeps. More kinds join with the services that need them."""
