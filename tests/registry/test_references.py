@@ -11,6 +11,7 @@ from caravan_contracts.references import (
     is_secret,
     literal_secrets,
     redact,
+    resolve,
     variables,
 )
 from hypothesis import given
@@ -134,6 +135,25 @@ def test_secrets_written_out_are_found_wherever_they_hide() -> None:
 def test_what_is_shown_holds_no_secret() -> None:
     shown = redact({"api_key": "sk-1", "h": [{"token": "${env.X}"}], "url": "http://me:pw@host/v1", "n": 1})
     assert shown == {"api_key": "********", "h": [{"token": "${env.X}"}], "url": "http://me:********@host/v1", "n": 1}
+
+
+def test_a_worker_reads_the_files_of_secrets() -> None:
+    config = {
+        "api_key_file": "${env.PLACE:=/run/secrets/key}",
+        "headers": {"Authorization_file": "/a", "x": "${env.N}"},
+        "ca_file": "/ca",
+        "token": "${env.X}",
+        "token_file": "/ignored",
+        "password": None,
+        "password_file": "/p",
+    }
+    assert resolve(config, ENV, lambda path: f"<{path}>") == {
+        "api_key": "</run/secrets/key>",
+        "headers": {"Authorization": "</a>", "x": 42},
+        "ca_file": "/ca",
+        "token": "x",
+        "password": "</p>",
+    }
 
 
 def test_variables_are_listed() -> None:

@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 REDACTED: Final = "********"
+FILE_SUFFIX: Final = "_file"
+"""``api_key_file`` names a file that holds the ``api_key``."""
 
 SECRET_KEYS: Final = frozenset(
     {
@@ -162,6 +164,15 @@ def expand(value: Any, environ: Mapping[str, str], *, keep_secrets: bool = False
     return _typed(expanded)
 
 
+def resolve(value: Any, environ: Mapping[str, str], read: Callable[[str], str]) -> Any:
+    """`value` (any JSON) as whoever uses the secrets needs it: references expanded, and ``api_key_file: /path``
+    turned into ``api_key`` with what `read` returns for the path. A key of that name itself wins.
+
+    Raises MissingVariable, BadReference and whatever `read` raises.
+    """
+    return _with_files(expand(value, environ), read)
+
+
 def check(text: str) -> None:
     """Raise BadReference when `text` holds something that looks like a reference and is none."""
     for opening in _OPENING.finditer(text):
@@ -206,6 +217,21 @@ def redact(value: Any) -> Any:
     if isinstance(value, str):
         return _USERINFO.sub(_redact_userinfo, value)
     return value
+
+
+def _with_files(value: Any, read: Callable[[str], str]) -> Any:
+    if isinstance(value, list):
+        return [_with_files(part, read) for part in value]
+    if not isinstance(value, dict):
+        return value
+    made = {key: _with_files(part, read) for key, part in value.items()}
+    for key, path in value.items():
+        name = str(key).removesuffix(FILE_SUFFIX)
+        if name != key and is_secret(name) and isinstance(path, str):
+            del made[key]
+            if path and not made.get(name):
+                made[name] = read(path)
+    return made
 
 
 def _expand_text(text: str, environ: Mapping[str, str]) -> str:
