@@ -19,7 +19,7 @@ from caravan_contracts import channels
 from caravan_contracts import headers as h
 from caravan_contracts import subjects as s
 from caravan_contracts.context import Principal, RequestContext
-from caravan_contracts.errors import CaravanError, ClientGone, Overloaded, PermissionDenied
+from caravan_contracts.errors import CaravanError, ClientGone, Overloaded, PermissionDenied, StreamInterrupted
 from caravan_contracts.inference import SERVICE, Verb
 
 log = logging.getLogger(__name__)
@@ -28,6 +28,8 @@ LIMIT: Final = 256
 """Foreign requests one worker relays at once."""
 MAX_MESSAGE: Final = 256 * 1024
 MAX_ANSWER: Final = 64 * 1024 * 1024
+RECONNECT_SECONDS: Final = 10.0
+"""How long the last word of an answer is held back while the bus is gone."""
 
 
 class ForeignEntry:
@@ -37,11 +39,14 @@ class ForeignEntry:
         self._transport = transport
         self._client = client
         self._tasks: set[asyncio.Task[None]] = set()
+        self._breaks = 0
+        """How often the line came back: plain messages have no numbers, so what was lost meanwhile is lost."""
         self._subscriptions: list[Subscription] = []
         self.stats = {verb.value: EndpointStats() for verb in Verb}
 
     async def start(self) -> None:
         """Open the door."""
+        self._transport.on_reconnect(self._came_back)
         for verb in Verb:
             self._subscriptions.append(
                 await self._transport.subscribe(s.entry_wildcard(SERVICE, verb.value), self._on_request, SERVICE)
@@ -101,19 +106,28 @@ class ForeignEntry:
             given.tracestate,
             given.idempotency_key,
         )
+        breaks = self._breaks
         asked = await self._client.ask(verb, message.data, context)
         stream = asked.stream
         try:
             if asked.facts.stream:
                 while data := await stream.read():
                     self._send(message.reply, data)
+                await self._transport.wait_connected(RECONNECT_SECONDS)
             else:
-                self._send(message.reply, await stream.read_all(MAX_ANSWER))
+                answer = await stream.read_all(MAX_ANSWER)
+                await self._transport.wait_connected(RECONNECT_SECONDS)
+                self._send(message.reply, answer)
         except asyncio.CancelledError:
             raise ClientGone("the worker is shutting down") from None
         finally:
             stream.cancel()
+        if asked.facts.stream and self._breaks != breaks:
+            raise StreamInterrupted("the bus was gone for a while: parts of the answer are missing; ask again")
         self._transport.publish(message.reply, b"")
+
+    def _came_back(self) -> None:
+        self._breaks += 1
 
     def _send(self, reply: str, data: bytes) -> None:
         for start in range(0, len(data), MAX_MESSAGE):
