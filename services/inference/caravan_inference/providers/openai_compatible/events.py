@@ -32,6 +32,7 @@ class EventForwarder:
         "_shown",
         "_tail",
         "done",
+        "error",
         "finish_reason",
         "model",
         "response_id",
@@ -47,6 +48,7 @@ class EventForwarder:
         self._find = b""
         self._put = b""
         self.done = False
+        self.error: CaravanError | None = None
         self.finish_reason = ""
         self.response_id = ""
         self.model = ""
@@ -55,7 +57,7 @@ class EventForwarder:
     def feed(self, chunk: bytes) -> bytes:
         """The whole events that `chunk` completes, ready to be sent on; b"" when it completes none.
 
-        Raises the upstream's own error when an event carries one.
+        When an event carries the upstream's own error, what came before it is returned and :attr:`error` is set.
         """
         if self._tail:
             chunk = self._tail + chunk
@@ -75,7 +77,7 @@ class EventForwarder:
         if not self._settled:
             self._settle(ready)
         if b'{"error"' in ready:
-            self._raise_error(ready)
+            ready = self._cut_error(ready)
         if self._find:
             ready = ready.replace(self._find, self._put)
         if b'"usage":' in ready and (b'"usage":{' in ready or b'"usage": {' in ready):
@@ -141,13 +143,17 @@ class EventForwarder:
                     return body[: -len(mark)]
         return ready
 
-    def _raise_error(self, ready: bytes) -> None:
+    def _cut_error(self, ready: bytes) -> bytes:
+        """What stands before an error event; the error itself goes to :attr:`error`."""
+        at = 0
         for event in ready.split(b"\n\n"):
             start = event.find(b"{")
             if start >= 0 and event[start:].startswith(b'{"error"'):
-                error: CaravanError | None = in_band_error(event[start:])
-                if error is not None:
-                    raise error
+                self.error = in_band_error(event[start:])
+                if self.error is not None:
+                    return ready[:at]
+            at += len(event) + 2
+        return ready
 
 
 def _only_usage(event: bytes) -> bool:

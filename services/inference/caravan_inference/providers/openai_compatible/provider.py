@@ -132,6 +132,8 @@ class OpenAICompatible:
                     break
                 if ready and not output.write(ready):
                     await output.room()
+                if forwarder.error is not None:
+                    raise forwarder.error
             else:
                 ready = forwarder.rest()
         except aiohttp.ClientPayloadError as error:

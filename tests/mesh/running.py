@@ -1,0 +1,107 @@
+"""A real mesh for tests: ``caravan up`` in a process of its own, in front of a scripted upstream."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.upstream.scripted import ScriptedUpstream
+
+STACK = """
+providers:
+  - id: up
+    type: remote::openai-compatible
+    config: {{base_url: "{url}", allow_unlisted: true}}
+    {slots}
+models:
+  - id: house-model
+    provider: up
+    provider_model_id: plain
+    aliases: [nickname]
+"""
+
+
+@dataclass
+class RunningMesh:
+    folder: Path
+    upstream: ScriptedUpstream
+    scale: str = ""
+    slots: int = 0
+    local_model: bool = False
+    stack: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def start(self) -> None:
+        stack = self.folder / "caravan.yaml"
+        slots = f"slots: {self.slots}" if self.slots else ""
+        stack.write_text(self.stack or STACK.format(url=self.upstream.url, slots=slots))
+        args = ["up", "--detach", "--port", "0", "--config", str(stack)]
+        args += ["--scale", self.scale] if self.scale else []
+        args += [] if self.local_model else ["--no-local-model"]
+        done = self.command(*args, timeout=50)
+        assert done.returncode == 0, done.stdout + done.stderr
+        self.until(lambda: "up/plain" in self.model_ids())
+
+    def stop(self) -> None:
+        self.command("down", timeout=50)
+
+    def command(self, *args: str, timeout: float = 20, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        env = {**os.environ, "CARAVAN_DATA_DIR": str(self.folder / "data"), **self.environment}
+        command = [sys.executable, "-m", "caravan", *args]
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=env, input=stdin)  # noqa: S603
+
+    def status(self) -> dict[str, Any]:
+        done = self.command("status", "--json")
+        assert done.returncode == 0, done.stdout + done.stderr
+        made: dict[str, Any] = json.loads(done.stdout)
+        return made
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The launcher's own state file: ports and pids."""
+        made: dict[str, Any] = json.loads((self.folder / "data" / "state.json").read_text())
+        return made
+
+    @property
+    def url(self) -> str:
+        return str(self.state["urls"]["gateway"])
+
+    def pid(self, name: str) -> int:
+        return int(next(c["pid"] for c in self.state["children"] if c["name"] == name))
+
+    def kill9(self, name: str) -> int:
+        pid = self.pid(name)
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def log(self, name: str) -> str:
+        return (self.folder / "data" / "logs" / f"{name}.log").read_text()
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(self.url + path, timeout=5) as response:
+            return json.load(response)
+
+    def model_ids(self) -> list[str]:
+        return [row["id"] for row in self.get("/v1/models")["data"]]
+
+    def until(self, true: Callable[[], bool], seconds: float = 15.0) -> None:
+        """Wait for a fact of another process."""
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                if true():
+                    return
+            except (OSError, StopIteration, KeyError, ValueError) as error:
+                if time.monotonic() > end:
+                    raise AssertionError(f"still failing after {seconds} s") from error
+            assert time.monotonic() < end, f"not true after {seconds} s"
+            time.sleep(0.05)

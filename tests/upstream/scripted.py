@@ -1,0 +1,215 @@
+"""A scripted upstream: an OpenAI-compatible server whose behaviour is the model's name.
+
+    plain            `max_tokens` tokens (default 4), then stop
+    slow-50          the same, 50 ms before each token
+    crlf, split      the same, with CRLF line ends; cut in the middle of events
+    status-503       that status with an OpenAI error (429 with Retry-After: 2)
+    html-500         that status with a page of HTML
+    reset, hang      the connection is closed, or silent, before any header
+    cut-3, silent-3  3 tokens, then the connection is closed, or silent
+    inband-2         2 tokens, then an error event
+    nodone, nofinish a stream without [DONE]; one that simply ends
+    notjson          200 with something that is no JSON
+    big-500          an answer of 500 KiB
+    tools, logprobs  what their name says
+
+Every request is recorded; `open` counts streams under way, `closed_early` those whose client went away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+USAGE = {"prompt_tokens": 7, "completion_tokens": 4, "total_tokens": 11}
+CALL = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Paris"}'}}
+
+
+@dataclass
+class Recorded:
+    path: str
+    headers: dict[str, str]
+    body: Any
+
+
+@dataclass
+class ScriptedUpstream:
+    models: list[str] = field(default_factory=lambda: ["plain", "llama3.2:3b", "text-embed"])
+    requests: list[Recorded] = field(default_factory=list)
+    open: int = 0
+    closed_early: int = 0
+    port: int = 0
+    _loop: asyncio.AbstractEventLoop | None = None
+    _thread: threading.Thread | None = None
+    _stop: asyncio.Event | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def start(self) -> None:
+        ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(ready)), daemon=True)
+        self._thread.start()
+        assert ready.wait(10)
+
+    def stop(self) -> None:
+        assert self._loop is not None and self._stop is not None and self._thread is not None
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(10)
+
+    @contextmanager
+    def down(self) -> Iterator[None]:
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
+    def asked(self, model: str) -> list[Recorded]:
+        return [r for r in self.requests if isinstance(r.body, dict) and r.body.get("model") == model]
+
+    async def _serve(self, ready: threading.Event) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        app = web.Application(client_max_size=64 * 1024 * 1024, handler_args={"lingering_time": 0})
+        app.router.add_get("/v1/models", self._list)
+        app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_post("/v1/completions", self._chat)
+        app.router.add_post("/v1/embeddings", self._embed)
+        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", self.port, reuse_address=True)
+        await site.start()
+        self.port = runner.addresses[0][1]
+        ready.set()
+        await self._stop.wait()
+        await runner.cleanup()
+
+    async def _list(self, request: web.Request) -> web.Response:
+        rows = [{"id": m, "object": "model", "created": 1, "owned_by": "tests"} for m in self.models]
+        return web.json_response({"object": "list", "data": rows})
+
+    async def _embed(self, request: web.Request) -> web.Response:
+        body = await self._record(request)
+        count = len(body["input"]) if isinstance(body["input"], list) else 1
+        data = [{"object": "embedding", "index": i, "embedding": [0.5, -0.25, float(i)]} for i in range(count)]
+        usage = {"prompt_tokens": 2, "total_tokens": 2}
+        return web.json_response({"object": "list", "model": body["model"], "data": data, "usage": usage})
+
+    async def _record(self, request: web.Request) -> Any:
+        body = json.loads(await request.read())
+        self.requests.append(Recorded(request.path, dict(request.headers), body))
+        return body
+
+    async def _chat(self, request: web.Request) -> web.StreamResponse:
+        body = await self._record(request)
+        name, _, number = str(body["model"]).partition("-")
+        early = await self._refuse(request, name, number)
+        if early is not None:
+            return early
+        self.open += 1
+        try:
+            if body.get("stream"):
+                return await self._stream(request, body, name, int(number or 0))
+            return await self._whole(request, body, name, int(number or 0))
+        except (asyncio.CancelledError, ConnectionError):
+            self.closed_early += 1
+            raise
+        finally:
+            self.open -= 1
+
+    async def _refuse(self, request: web.Request, name: str, number: str) -> web.StreamResponse | None:
+        if name == "status":
+            error = {"message": f"scripted {number}", "type": "scripted_type", "param": "x", "code": "scripted_code"}
+            headers = {"Retry-After": "2"} if number == "429" else {}
+            return web.json_response({"error": error}, status=int(number), headers=headers)
+        if name == "html":
+            return web.Response(text="<html>Bad gateway</html>", status=int(number), content_type="text/html")
+        if name == "notjson":
+            return web.Response(text="hello", content_type="application/json")
+        if name == "reset" and request.transport is not None:
+            request.transport.abort()
+        if name in ("reset", "hang"):
+            await asyncio.sleep(60)
+        return None
+
+    async def _whole(self, request: web.Request, body: Any, name: str, number: int) -> web.Response:
+        if name == "slow":
+            await asyncio.sleep(number / 1000 * self._count(body))
+        text = "x" * number * 1024 if name == "big" else "".join(self._words(body))
+        message: dict[str, Any] = {"role": "assistant", "content": text}
+        choice: dict[str, Any] = {"index": 0, "message": message, "finish_reason": "stop"}
+        if name == "tools":
+            message.update(content=None, tool_calls=[CALL])
+            choice["finish_reason"] = "tool_calls"
+        if name == "logprobs":
+            choice["logprobs"] = {"content": [{"token": "w0", "logprob": -0.1, "bytes": None, "top_logprobs": []}]}
+        if request.path.endswith("/v1/completions"):
+            choice = {"index": 0, "text": text, "finish_reason": "stop", "logprobs": None}
+        choices = [{**choice, "index": i} for i in range(body.get("n") or 1)]
+        kind = "text_completion" if "text" in choice else "chat.completion"
+        head = {"id": "chatcmpl-s", "object": kind, "created": 1, "model": body["model"]}
+        return web.json_response({**head, "choices": choices, "usage": USAGE})
+
+    async def _stream(self, request: web.Request, body: Any, name: str, number: int) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        end = b"\r\n\r\n" if name == "crlf" else b"\n\n"
+        events = list(self._events(body, name, number))
+        if name == "split":
+            raw = b"".join(e + end for e in events)
+            for start in range(0, len(raw), 37):
+                await response.write(raw[start : start + 37])
+                await asyncio.sleep(0)
+            return response
+        for event in events:
+            if name == "slow":
+                await asyncio.sleep(number / 1000)
+            await response.write(event + end)
+        if name == "cut" and request.transport is not None:
+            await asyncio.sleep(0.05)
+            request.transport.abort()
+        if name in ("cut", "silent"):
+            await asyncio.sleep(60)
+        return response
+
+    def _events(self, body: Any, name: str, number: int) -> Iterator[bytes]:
+        def event(delta: dict[str, Any], finish: str | None = None) -> bytes:
+            choice: dict[str, Any] = {"index": 0, "delta": delta, "finish_reason": finish}
+            if request_is_text:
+                choice = {"index": 0, "text": delta.get("content", ""), "finish_reason": finish}
+            chunk = {"id": "chatcmpl-s", "object": "chat.completion.chunk", "created": 1, "model": body["model"]}
+            return b"data: " + json.dumps({**chunk, "choices": [choice]}).encode()
+
+        request_is_text = "prompt" in body
+        if name == "tools":
+            yield event({"role": "assistant", "tool_calls": [{"index": 0, **CALL}]})
+            yield event({}, "tool_calls")
+        else:
+            for i, word in enumerate(self._words(body)):
+                if name in ("cut", "silent", "inband") and i == number:
+                    if name == "inband":
+                        yield b'data: {"error":{"message":"scripted in-band","type":"server_error","code":500}}'
+                    return
+                yield event({"content": word})
+            if name == "nofinish":
+                return
+            yield event({}, "stop")
+        if (body.get("stream_options") or {}).get("include_usage"):
+            yield b"data: " + json.dumps({"id": "c", "model": body["model"], "choices": [], "usage": USAGE}).encode()
+        if name != "nodone":
+            yield b"data: [DONE]"
+
+    def _count(self, body: Any) -> int:
+        return int(body.get("max_tokens") or 4)
+
+    def _words(self, body: Any) -> list[str]:
+        return [f"w{i} " for i in range(self._count(body))]
