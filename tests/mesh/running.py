@@ -57,7 +57,7 @@ class RunningMesh:
     def command(self, *args: str, timeout: float = 20, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         env = {**os.environ, "CARAVAN_DATA_DIR": str(self.folder / "data"), **self.environment}
         command = [sys.executable, "-m", "caravan", *args]
-        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=env, input=stdin)  # noqa: S603
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=env, input=stdin)
 
     def status(self) -> dict[str, Any]:
         done = self.command("status", "--json")

@@ -51,7 +51,9 @@ def words(count: int) -> str:
     return "".join(f"w{i} " for i in range(count))
 
 
-async def test_a_killed_worker_loses_no_request_that_had_not_begun(big: RunningMesh, upstream: ScriptedUpstream) -> None:
+async def test_a_killed_worker_loses_no_request_that_had_not_begun(
+    big: RunningMesh, upstream: ScriptedUpstream
+) -> None:
     async with sdk(big) as client:
         plain = [
             asyncio.create_task(client.chat.completions.create(model="up/slow-150", messages=HELLO, max_tokens=6))  # type: ignore[arg-type]

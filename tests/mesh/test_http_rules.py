@@ -21,6 +21,11 @@ def body(**more: object) -> dict[str, object]:
     return {"model": "plain", "messages": [{"role": "user", "content": "x"}], **more}
 
 
+def head_of(length: int) -> str:
+    lines = (f"POST {CHAT} HTTP/1.1", "host: x", "content-type: application/json", f"content-length: {length}", "", "")
+    return "\r\n".join(lines)
+
+
 def error_of(response: httpx.Response) -> dict[str, object]:
     error = response.json()["error"]
     assert error.keys() == {"message", "type", "param", "code"}
@@ -66,7 +71,7 @@ def test_a_chat_model_is_no_embedding_model(http: httpx.Client) -> None:
 
 def test_a_body_over_the_limit_is_refused_before_it_is_read(http: httpx.Client) -> None:
     where = urlsplit(str(http.base_url))
-    head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {200 * 1024 * 1024}\r\n\r\n"
+    head = head_of(200 * 1024 * 1024)
     with socket.create_connection((where.hostname, where.port), timeout=5) as raw:
         raw.sendall(head.encode())
         answer = raw.recv(4096)
@@ -119,8 +124,7 @@ def test_a_client_that_leaves_frees_the_upstream_within_a_second(
     where = urlsplit(mesh.url)
     content = json.dumps(body(model="up/slow-40", stream=stream, max_tokens=1000)).encode()
     with socket.create_connection((where.hostname, where.port), timeout=5) as raw:
-        head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(content)}\r\n\r\n"
-        raw.sendall(head.encode() + content)
+        raw.sendall(head_of(len(content)).encode() + content)
         mesh.until(lambda: upstream.open == 1, 5)
         if stream:
             assert raw.recv(100).startswith(b"HTTP/1.1 200")
@@ -145,7 +149,9 @@ def test_health_version_docs_and_metrics(http: httpx.Client) -> None:
     assert "caravan_time_to_first_token_seconds_bucket" in metrics
 
 
-def test_providers_and_models_change_at_run_time(http: httpx.Client, mesh: RunningMesh, upstream: ScriptedUpstream) -> None:
+def test_providers_and_models_change_at_run_time(
+    http: httpx.Client, mesh: RunningMesh, upstream: ScriptedUpstream
+) -> None:
     provider = {"provider_id": "late", "provider_type": "remote::vllm", "config": {"base_url": upstream.url}}
     assert http.post("/v1/providers", json=provider).status_code == 200
     try:

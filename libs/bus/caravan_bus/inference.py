@@ -5,24 +5,31 @@ The gateway, the foreign-client entry of a worker and any service of the mesh as
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import orjson
 from caravan_contracts import headers as h
+from caravan_contracts import subjects as s
 from caravan_contracts.context import RequestContext
-from caravan_contracts.errors import InvalidRequest, RequestTooLarge
+from caravan_contracts.errors import CaravanError, InvalidRequest, RequestTooLarge
 from caravan_contracts.inference import SERVICE, CallSpec, Verb
 from caravan_contracts.openai import RequestFacts, read_request
 from caravan_contracts.registry import ModelType
 
+from caravan_bus import tracing
 from caravan_bus.registry_view import RegistryView
 from caravan_bus.router import Outbound, RoutedStream, Router
+
+log = logging.getLogger(__name__)
 
 INLINE_LIMIT = 256 * 1024
 """Larger bodies travel as a claim check."""
 _AFFINITY_BYTES = 512
+_PATIENCE = 5.0
+"""Seconds a request waits for a process that has just started to know its models."""
 _WANTED: Mapping[Verb, ModelType] = {
     Verb.CHAT: ModelType.LLM,
     Verb.COMPLETIONS: ModelType.LLM,
@@ -41,6 +48,10 @@ class Claims(Protocol):
         """Fetch what :meth:`check_in` kept."""
         ...
 
+    async def release(self, line: str) -> None:
+        """Forget it before its time."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -49,6 +60,8 @@ class Asked:
     facts: RequestFacts
     spec: CallSpec
     stream: RoutedStream
+    claim: str = ""
+    """What fetches its body, when that was too big for the bus."""
 
 
 class InferenceClient:
@@ -69,6 +82,7 @@ class InferenceClient:
         """Send OpenAI's JSON `body`; returns once a worker accepted. Raises InvalidRequest, ModelNotFound and
         whatever :meth:`Router.send` raises."""
         facts = read_request(verb, body)
+        await self._view.need(_PATIENCE)
         tenant = context.principal.tenant
         target = self._view.catalog.resolve(facts.model, tenant)
         wanted = _WANTED[verb]
@@ -95,9 +109,39 @@ class InferenceClient:
                 raise RequestTooLarge(f"without Redis a body may have at most {INLINE_LIMIT} bytes")
             extra[h.CLAIM] = await self._claims.check_in(body)
             body = b""
+        send = _send_span(verb, context.traceparent)
+        if send.traceparent != context.traceparent:
+            context = context.with_traceparent(send.traceparent)
         outbound = Outbound(SERVICE, verb.value, spec, body, context, affinity, extra)
-        return Asked(facts, spec, await self._router.send(outbound))
+        try:
+            stream = await self._router.send(outbound)
+        except CaravanError as error:
+            send.end(error, error.code or "")
+            raise
+        send.end()
+        return Asked(facts, spec, stream, extra.get(h.CLAIM, ""))
+
+    async def finish(self, asked: Asked) -> None:
+        """Give up what is left of a request: its stream, and a big body that was kept for it."""
+        asked.stream.cancel()
+        if asked.claim and self._claims is not None:
+            try:
+                await self._claims.release(asked.claim)
+            except CaravanError as error:
+                log.info("a body stays in Redis until its time is over: %s", error.message)
 
     def _inline(self, provider: str, tenant: str) -> bool:
         resource = self._view.catalog.provider(provider, tenant)
         return resource is not None and str(resource.body.get("provider_type", "")).startswith("inline::")
+
+
+def _send_span(verb: Verb, traceparent: str) -> tracing.Hop:
+    if not tracing.enabled():
+        return tracing.hop("", "PRODUCER", traceparent, {})
+    subject = s.at_template(SERVICE, verb.value)
+    attributes = {
+        tracing.MESSAGING_SYSTEM: "nats",
+        tracing.DESTINATION: subject,
+        tracing.OPERATION_TYPE: "send",
+    }
+    return tracing.hop(f"send {subject}", "PRODUCER", traceparent, attributes)

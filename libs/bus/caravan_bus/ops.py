@@ -24,12 +24,14 @@ class _Quiet(WSGIRequestHandler):
 class OpsServer:
     """Runs in a thread of its own, so that a busy event loop still answers (and a hung one shows)."""
 
-    def __init__(self, host: str, port: int, ready: Ready) -> None:
+    def __init__(self, host: str, port: int, ready: Ready, refresh: Callable[[], None] = lambda: None) -> None:
+        """`refresh` brings gauges up to date before they are read."""
         metrics = make_wsgi_app()
 
         def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
             path = environ.get("PATH_INFO", "")
             if path == "/metrics":
+                refresh()
                 page: Iterable[bytes] = metrics(environ, start_response)
                 return page
             reason = {"/livez": lambda: "", "/readyz": ready, "/healthz": ready}.get(path)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from caravan_contracts import subjects as s
 from caravan_contracts.context import SYSTEM, RequestContext
-from caravan_contracts.errors import CaravanError
+from caravan_contracts.errors import CaravanError, DependencyDown
 from caravan_contracts.registry import (
     ChangeFact,
     Resource,
@@ -77,6 +77,11 @@ class RegistryView:
             return False
         return True
 
+    async def need(self, timeout: float) -> None:
+        """Wait for the first snapshot: until then "no such model" would be a lie. Raises DependencyDown."""
+        if not self._loaded.is_set() and not await self.wait_loaded(timeout):
+            raise DependencyDown("the registry of models could not be read yet; try again shortly", retry_after=2)
+
     def _on_fact(self, message: Message) -> None:
         try:
             fact = ChangeFact.model_validate_json(message.data)
@@ -108,19 +113,21 @@ class RegistryView:
             callback()
 
     async def _keep_fresh(self) -> None:
-        pause = 0.1
+        pause, told = 0.1, ""
         while True:
             await self._stale.wait()
             self._stale.clear()
             try:
                 revision, resources = await self._fetch()
             except CaravanError as error:
-                log.info("the registry cannot be read yet: %s", error.message)
+                if error.message != told:
+                    log.info("the registry cannot be read yet: %s", error.message)
+                    told = error.message
                 self._stale.set()
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))
                 pause = min(_MAX_PAUSE, pause * 2)
                 continue
-            pause = 0.1
+            pause, told = 0.1, ""
             if revision != self.revision:
                 self.catalog = Catalog(resources)
                 self._moved_to(revision)

@@ -1,9 +1,12 @@
-"""Two things every owner of a task needs."""
+"""What every owner of a task needs."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 async def cancel_and_wait(task: asyncio.Task[Any] | None, timeout: float = 5.0) -> None:
@@ -16,3 +19,15 @@ async def cancel_and_wait(task: asyncio.Task[Any] | None, timeout: float = 5.0) 
         raise TimeoutError(f"task {task.get_name()} did not stop within {timeout} s")
     if not task.cancelled() and task.exception() is not None:
         raise task.exception() or RuntimeError("unreachable")
+
+
+async def before(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """The result of `work`; None when `stop` comes first (then it is cancelled)."""
+    task = asyncio.create_task(work)
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    await cancel_and_wait(stopped)
+    if task.done():
+        return task.result()
+    await cancel_and_wait(task)
+    return None

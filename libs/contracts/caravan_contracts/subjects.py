@@ -52,6 +52,11 @@ def at_worker(service: str, worker: str, verb: str) -> str:
     return f"{PREFIX}.{token(service)}.at.{token(worker)}.{token(verb)}"
 
 
+def at_template(service: str, verb: str) -> str:
+    """:func:`at_worker` with its parameter unfilled: what traces and documents name."""
+    return f"{PREFIX}.{service}.at.{{worker}}.{verb}"
+
+
 def control(worker: str, stream: str) -> str:
     """Credit, resend and cancel of one stream of `worker`; `stream` as in :func:`stream_of`."""
     return f"{PREFIX}.ctl.{worker}.{stream}"

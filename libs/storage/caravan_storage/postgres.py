@@ -32,6 +32,8 @@ _SERVER_TROUBLE = (
     pg.InvalidAuthorizationSpecificationError,  # class 28: wrong password
     pg.InvalidCatalogNameError,  # no such database
     pg.PostgresSystemError,  # class 58: I/O errors of the server
+    pg.InternalClientError,  # asyncpg's own state after the server died under a statement
+    pg.InterfaceError,  # the connection was closed meanwhile
 )
 
 

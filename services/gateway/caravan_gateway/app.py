@@ -21,6 +21,7 @@ from caravan_bus.requests import Requester
 from caravan_bus.router import Router
 from caravan_bus.settings import instance_id, read_secret_file
 from caravan_bus.stream.inbox import StreamInbox
+from caravan_bus.tasks import before
 from caravan_contracts import VERSION
 from caravan_contracts import subjects as s
 from caravan_contracts.channels import GATEWAY, INFERENCE
@@ -39,6 +40,9 @@ from caravan_gateway.watch import Watch
 
 log = logging.getLogger(__name__)
 
+_PATIENCE = 10.0
+"""Seconds a gateway waits for the registry before it listens anyway, and says why it cannot serve."""
+
 
 class _Server(uvicorn.Server):
     """uvicorn without its signal handlers: the process has its own."""
@@ -56,8 +60,10 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     auth = Authenticator.from_file(settings.api_keys_file)
     listener = _listen(settings.host, settings.port)
     options = NatsOptions(settings.nats_url, GATEWAY, settings.nats_nkey_seed, instance)
-    control = await connect(options)
-    tokens = await connect(options)
+    control = await before(stop, connect(options))
+    tokens = await before(stop, connect(options))
+    if control is None or tokens is None:
+        return
     redis_url = read_secret_file(settings.redis_url_file) if settings.redis_url_file else settings.redis_url
     claims = RedisClaims.from_url(redis_url) if redis_url else None
 
@@ -73,13 +79,15 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             return "draining"
         if not (control.connected and tokens.connected):
             return "NATS is gone"
+        return "" if view.loaded else "waiting for the registry"
+
+    def refresh() -> None:
         metrics.STREAMS_OPEN.set(inbox.open_streams)
         metrics.GAPS.set(inbox.gaps)
-        return "" if view.loaded else "waiting for the registry"
 
     app = FastAPI(title="Caravan", version=VERSION, description="An OpenAI-compatible server on a message bus")
     errors.install(app)
-    app.include_router(health.router(not_ready))
+    app.include_router(health.router(not_ready, refresh))
     resources = Resources(view, requester, auth)
     app.include_router(models.router(resources))
     app.include_router(providers.router(resources))
@@ -106,7 +114,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         [Endpoint("inbox", s.inbox_prefix(GATEWAY, instance) + ".*", "", {"mode": "frames"})],
         lambda _: _counted(stats, inbox),
     )
-    ops = OpsServer(settings.ops_host, settings.ops_port, not_ready) if settings.ops_port else None
+    ops = OpsServer(settings.ops_host, settings.ops_port, not_ready, refresh) if settings.ops_port else None
     if ops is not None:
         ops.start()
     await requester.start()
@@ -114,6 +122,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     await inbox.start()
     await table.start()
     await discovery.start()
+    # with several gateways on one port, the kernel would hand connections to one that knows no model yet
+    await before(stop, view.wait_loaded(_PATIENCE))
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="http")
     log.info("listening on http://%s:%d", settings.host, settings.port)
 

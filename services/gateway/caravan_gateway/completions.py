@@ -85,7 +85,7 @@ class CompletionRoute:
             if progress.watched is not None:
                 self._watch.remove(progress.watched)
             if progress.asked is not None:
-                progress.asked.stream.cancel()
+                await self._client.finish(progress.asked)
         if failure is not None:
             await self._fail(failure, progress, send, request_id)
         self._account(progress, began, request_id, failure)

@@ -11,8 +11,8 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 
-def router(not_ready: Callable[[], str]) -> APIRouter:
-    """The routes; `not_ready` says why the gateway cannot take work, "" when it can."""
+def router(not_ready: Callable[[], str], refresh: Callable[[], None]) -> APIRouter:
+    """The routes; `not_ready` says why the gateway cannot take work, "" when it can; `refresh` updates gauges."""
     routes = APIRouter(tags=["Health"])
 
     def answer(extra: dict[str, Any]) -> JSONResponse:
@@ -42,6 +42,7 @@ def router(not_ready: Callable[[], str]) -> APIRouter:
 
     @routes.get("/metrics", summary="Prometheus metrics")
     async def metrics() -> Response:
+        refresh()
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return routes

@@ -30,6 +30,7 @@ class Resources:
     async def who(self, request: Request) -> Principal:
         """The principal of a request, as a FastAPI dependency."""
         headers = request.headers
+        await self._view.need(2.0)
         return self._auth.who(headers.get("authorization", "").encode(), headers.get("x-api-key", "").encode())
 
     async def change(self, request: Request, principal: Principal, verb: str, message: BaseModel) -> Resource:

@@ -19,6 +19,7 @@ from caravan_bus.settings import instance_id, read_secret_file
 from caravan_bus.slots import Slots
 from caravan_bus.stream.inbox import StreamInbox
 from caravan_bus.stream.server import StreamServer
+from caravan_bus.tasks import before
 from caravan_contracts import subjects as s
 from caravan_contracts.channels import INFERENCE
 from caravan_contracts.inference import SERVICE, Verb
@@ -38,7 +39,9 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     worker = settings.instance or instance_id("inf")
     logs.configure(settings.log_level, settings.log_format, INFERENCE, worker)
     tracing.configure(INFERENCE, worker)
-    nats = await connect(NatsOptions(settings.nats_url, INFERENCE, settings.nats_nkey_seed, worker))
+    nats = await before(stop, connect(NatsOptions(settings.nats_url, INFERENCE, settings.nats_nkey_seed, worker)))
+    if nats is None:
+        return
     redis_url = read_secret_file(settings.redis_url_file) if settings.redis_url_file else settings.redis_url
     claims = RedisClaims.from_url(redis_url) if redis_url else None
 
@@ -70,10 +73,13 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     def not_ready() -> str:
         if not nats.connected:
             return "NATS is gone"
-        _gauges(slots, server)
         return "draining" if stop.is_set() else pool.not_ready()
 
-    ops = OpsServer(settings.ops_host, settings.ops_port, not_ready) if settings.ops_port else None
+    ops = (
+        OpsServer(settings.ops_host, settings.ops_port, not_ready, lambda: _gauges(slots, server))
+        if settings.ops_port
+        else None
+    )
     if ops is not None:
         ops.start()
     await requester.start()

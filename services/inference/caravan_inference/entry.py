@@ -121,7 +121,7 @@ class ForeignEntry:
         except asyncio.CancelledError:
             raise ClientGone("the worker is shutting down") from None
         finally:
-            stream.cancel()
+            await self._client.finish(asked)
         if asked.facts.stream and self._breaks != breaks:
             raise StreamInterrupted("the bus was gone for a while: parts of the answer are missing; ask again")
         self._transport.publish(message.reply, b"")

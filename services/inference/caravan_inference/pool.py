@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 
 from caravan_bus.registry_view import RegistryView
 from caravan_bus.requests import Requester
+from caravan_bus.settings import read_secret_file
 from caravan_bus.slots import Slots
 from caravan_bus.tasks import cancel_and_wait
 from caravan_contracts import references
 from caravan_contracts.context import SYSTEM, RequestContext
-from caravan_contracts.errors import CaravanError
+from caravan_contracts.errors import CaravanError, InvalidRequest
 from caravan_contracts.registry import DiscoveredModel, ProviderSpec, ReportAccepted, ReportModels
 
 from caravan_inference.providers.base import Provider, ProviderOptions
@@ -131,7 +132,10 @@ class ProviderPool:
             await asyncio.sleep(self._settings.refresh_seconds * random.uniform(0.9, 1.1) if reported else 1.0)
 
     async def _started(self, name: str, spec: ProviderSpec) -> Provider:
-        config = references.expand(spec.config, os.environ)
+        try:
+            config = references.resolve(spec.config, os.environ, read_secret_file)
+        except ValueError as error:
+            raise InvalidRequest(f"provider {name!r}: {error}") from error
         slots = spec.slots or self._settings.slots
         provider = create(ProviderOptions(name, spec.provider_type, slots, config))
         try:

@@ -12,8 +12,9 @@ from caravan_bus.inference import Claims
 from caravan_bus.stream.sender import StreamSender
 from caravan_bus.stream.server import Inbound
 from caravan_contracts import headers as h
+from caravan_contracts import subjects as s
 from caravan_contracts.errors import CaravanError, DependencyDown, NoWorker
-from caravan_contracts.inference import DONE_EVENT, Summary, Verb
+from caravan_contracts.inference import DONE_EVENT, SERVICE, Summary, Verb
 
 from caravan_inference.pool import ProviderPool
 from caravan_inference.providers.base import Call, Provider
@@ -34,7 +35,8 @@ class InferenceService:
         provider = self._pool.running(spec.provider)
         if provider is None:
             raise NoWorker(f"provider {spec.provider!r} is not served by this worker")
-        span = _span(inbound, provider)
+        process = _process_span(inbound)
+        span = _span(inbound, provider, process.traceparent)
         began = time.perf_counter()
         try:
             call = await self._read(inbound, span.traceparent)
@@ -43,6 +45,7 @@ class InferenceService:
             code = error.code or "" if isinstance(error, CaravanError) else type(error).__name__
             metrics.WORKER_REQUESTS.labels(spec.provider, inbound.verb, "error").inc()
             span.end(error, code)
+            process.end(error, code)
             _log_end(inbound, began, code)
             raise
         sender.end(result.summary, result.tail + DONE_EVENT if spec.stream else result.tail)
@@ -50,6 +53,7 @@ class InferenceService:
         if tracing.enabled():
             span.set(_attributes(result.summary))
             span.end()
+            process.end()
         _log_end(inbound, began, "")
 
     async def _read(self, inbound: Inbound, traceparent: str) -> Call:
@@ -68,9 +72,22 @@ class InferenceService:
         return Call(Verb(inbound.verb), inbound.spec, body, context, credentials)
 
 
-def _span(inbound: Inbound, provider: Provider) -> tracing.Hop:
+def _process_span(inbound: Inbound) -> tracing.Hop:
+    traceparent = inbound.context.traceparent
     if not tracing.enabled():
-        return tracing.hop("", "CLIENT", inbound.context.traceparent, {})
+        return tracing.hop("", "CONSUMER", traceparent, {})
+    subject = s.at_template(SERVICE, inbound.verb)
+    attributes = {
+        tracing.MESSAGING_SYSTEM: "nats",
+        tracing.DESTINATION: subject,
+        tracing.OPERATION_TYPE: "process",
+    }
+    return tracing.hop(f"process {subject}", "CONSUMER", traceparent, attributes)
+
+
+def _span(inbound: Inbound, provider: Provider, traceparent: str) -> tracing.Hop:
+    if not tracing.enabled():
+        return tracing.hop("", "CLIENT", traceparent, {})
     operation = tracing.OPERATION_NAMES.get(inbound.verb, inbound.verb)
     attributes = {
         tracing.OPERATION: operation,
@@ -78,7 +95,7 @@ def _span(inbound: Inbound, provider: Provider) -> tracing.Hop:
         tracing.REQUEST_MODEL: inbound.spec.model,
         tracing.REQUEST_STREAM: inbound.spec.stream,
     }
-    return tracing.hop(f"{operation} {inbound.spec.model}", "CLIENT", inbound.context.traceparent, attributes)
+    return tracing.hop(f"{operation} {inbound.spec.model}", "CLIENT", traceparent, attributes)
 
 
 def _attributes(summary: Summary) -> tracing.Attributes:

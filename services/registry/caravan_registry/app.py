@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Coroutine
 from contextlib import AsyncExitStack
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from caravan_bus import logs, process, tracing
 from caravan_bus.discovery import Discovery
 from caravan_bus.nats import NatsOptions, connect
 from caravan_bus.ops import OpsServer
 from caravan_bus.settings import instance_id
-from caravan_bus.tasks import cancel_and_wait
+from caravan_bus.tasks import before, cancel_and_wait
 from caravan_contracts.channels import REGISTRY
 from caravan_storage import migrations
 from caravan_storage.postgres import Postgres, PostgresOptions
@@ -47,7 +46,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     async with AsyncExitStack() as leave:
         leave.callback(tracing.shutdown)
         options = NatsOptions(settings.nats_url, REGISTRY, settings.nats_nkey_seed, instance)
-        nats = await _before(stop, connect(options))
+        nats = await before(stop, connect(options))
         if nats is None:
             return
         leave.push_async_callback(nats.close)
@@ -91,28 +90,16 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         snapshots.start()
         following = asyncio.create_task(follower.run(), name="follower")
         leave.push_async_callback(cancel_and_wait, following)  # raises what ended it, if it was not us
-        await _before(stop, follower.tried.wait())
-        if following.done() or not await _before(stop, brokers.start(broker)):
+        await before(stop, follower.tried.wait())
+        if following.done() or not await before(stop, brokers.start(broker)):
             return
         leave.push_async_callback(brokers.stop, broker)
         await discovery.start()
         log.info("registry %s is up", instance)
-        await _before(stop, asyncio.wait({following}))
+        await before(stop, asyncio.wait({following}))
         log.info("draining")
         await discovery.stop()
         await brokers.drain(broker, settings.drain_seconds)
-
-
-async def _before(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
-    """The result of `work`; None when `stop` comes first (then it is cancelled)."""
-    task = asyncio.create_task(work)
-    stopped = asyncio.create_task(stop.wait())
-    await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    await cancel_and_wait(stopped)
-    if task.done():
-        return task.result()
-    await cancel_and_wait(task)
-    return None
 
 
 def main() -> None:
