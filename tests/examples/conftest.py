@@ -1,64 +1,41 @@
-"""A mesh of real processes as a reader of the examples starts it: `caravan up`, then `caravan bus user add`."""
+"""A mesh of real processes, and a bus user on it, as a reader of the examples has them."""
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.examples import upstream
+from tests.mesh.running import RunningMesh
+from tests.upstream.scripted import ScriptedUpstream
 
 USER = "example"
-STACK = """\
-providers:
-  - type: remote::openai-compatible
-    config: {{base_url: {url}}}
-"""
-
-
-def caravan(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command on the data folder; it must succeed."""
-    command = [sys.executable, "-m", "caravan", *arguments, "--data-dir", str(data)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done
 
 
 @pytest.fixture(scope="session")
-def scripted_upstream() -> Iterator[str]:
-    """The base URL of a scripted provider."""
-    process = subprocess.Popen([sys.executable, str(upstream.__file__)], stdout=subprocess.PIPE, text=True)
+def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
+    upstream = ScriptedUpstream()
+    upstream.start()
+    made = RunningMesh(tmp_path_factory.mktemp("mesh"), upstream)
     try:
-        assert process.stdout is not None
-        port = process.stdout.readline().strip()
-        assert port.isdigit(), "the scripted upstream did not start"
-        yield f"http://127.0.0.1:{port}/v1"
+        made.start()
+        yield made
     finally:
-        process.kill()
-        process.communicate(timeout=10)
+        made.stop()
+        upstream.stop()
 
 
 @pytest.fixture(scope="session")
-def environment(tmp_path_factory: pytest.TempPathFactory, scripted_upstream: str) -> Iterator[dict[str, str]]:
-    """What the examples read, for a mesh that has the scripted provider alone."""
-    folder = tmp_path_factory.mktemp("mesh")
-    stack, data = folder / "caravan.yaml", folder / "data"
-    stack.write_text(STACK.format(url=scripted_upstream))
-    caravan(data, "up", "--detach", "--port", "0", "--no-local-model", "--config", str(stack))
-    try:
-        caravan(data, "bus", "user", "add", USER)
-        urls = json.loads(caravan(data, "status", "--json").stdout)["urls"]
-        yield os.environ | {
-            "CARAVAN_URL": urls["openai"],
-            "CARAVAN_MODEL": upstream.MODEL,
-            "NATS_URL": urls["nats"],
-            "NATS_USER": USER,
-            "NATS_NKEY_SEED_FILE": str(data / "bus" / f"{USER}.nk"),
-        }
-    finally:
-        caravan(data, "down", "--timeout", "10")
+def environment(mesh: RunningMesh) -> dict[str, str]:
+    """What the examples read."""
+    added = mesh.command("bus", "user", "add", USER)
+    assert added.returncode == 0, added.stderr
+    return os.environ | {
+        "CARAVAN_URL": f"{mesh.url}/v1",
+        "CARAVAN_MODEL": "plain",
+        "NATS_URL": mesh.state["urls"]["nats"],
+        "NATS_USER": USER,
+        "NATS_NKEY_SEED_FILE": str(Path(mesh.folder, "data", "bus", f"{USER}.nk")),
+    }

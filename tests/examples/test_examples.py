@@ -10,12 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.examples.upstream import STREAMED, USAGE, WHOLE
+from tests.mesh.running import RunningMesh
+from tests.upstream.scripted import USAGE
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NODE = EXAMPLES / "e04_internal_service_node"
 needs_node = pytest.mark.skipif(not (shutil.which("node") and shutil.which("npm")), reason="needs Node.js")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+
+def words(count: int) -> str:
+    """What the scripted upstream says when it is asked for `count` tokens."""
+    return "".join(f"w{i} " for i in range(count))
 
 
 def run(environment: dict[str, str], *command: str, folder: Path = EXAMPLES) -> subprocess.CompletedProcess[str]:
@@ -39,40 +45,56 @@ def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_openai_client_prints_the_answer(environment: dict[str, str]) -> None:
     done = python(environment, "e01_openai_client.py")
-    assert (done.stdout, done.returncode) == (f"{WHOLE}\n", 0), done.stderr
+    assert (done.stdout, done.returncode) == (f"{words(60)}\n", 0), done.stderr
 
 
 def test_the_openai_client_prints_the_stream_and_its_usage(environment: dict[str, str]) -> None:
     done = python(environment, "e02_streaming.py")
     cost = f"({USAGE['prompt_tokens']} tokens in, {USAGE['completion_tokens']} out)"
-    assert (done.stdout, done.returncode) == (f"{STREAMED}\n{cost}\n", 0), done.stderr
+    assert (done.stdout, done.returncode) == (f"{words(120)}\n{cost}\n", 0), done.stderr
 
 
 def test_a_python_service_reads_the_stream_from_the_bus(environment: dict[str, str]) -> None:
     done = python(environment, "e03_internal_service.py")
-    assert (done.stdout, done.returncode) == (f"{STREAMED}\n", 0), done.stderr
+    assert (done.stdout, done.returncode) == (f"{words(60)}\n", 0), done.stderr
 
 
 @needs_node
 def test_a_node_service_reads_the_stream_from_the_bus(environment: dict[str, str], node_folder: Path) -> None:
     done = run(environment, "npm", "start", "--silent", folder=node_folder)
-    assert (done.stdout, done.returncode) == (f"{STREAMED}\n", 0), done.stderr
+    assert (done.stdout, done.returncode) == (f"{words(60)}\n", 0), done.stderr
     assert not list(node_folder.glob("*lock*")), "a lock file would name a registry"
 
 
 def test_a_python_service_is_told_of_a_model_that_does_not_exist(environment: dict[str, str]) -> None:
-    done = python(environment | {"CARAVAN_MODEL": "scripted-7b"}, "e03_internal_service.py")
+    done = python(environment | {"CARAVAN_MODEL": "plane"}, "e03_internal_service.py")
     assert done.returncode == 1
-    assert "The model 'scripted-7b' does not exist." in done.stderr
+    assert "The model 'plane' does not exist." in done.stderr
     assert done.stdout == ""
 
 
 @needs_node
 def test_a_node_service_is_told_of_a_model_that_does_not_exist(environment: dict[str, str], node_folder: Path) -> None:
-    done = run(environment | {"CARAVAN_MODEL": "scripted-7b"}, "node", "main.mjs", folder=node_folder)
+    done = run(environment | {"CARAVAN_MODEL": "plane"}, "node", "main.mjs", folder=node_folder)
     assert done.returncode == 1
-    assert "The model 'scripted-7b' does not exist." in done.stderr
+    assert "The model 'plane' does not exist." in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.chaos
+def test_a_service_is_told_when_the_bus_lost_a_part_of_its_answer(
+    environment: dict[str, str], mesh: RunningMesh
+) -> None:
+    """Plain messages have no numbers, so what NATS loses is lost: but never behind an answer that looks whole."""
+    command = [sys.executable, str(EXAMPLES / "e03_internal_service.py")]
+    slow = environment | {"CARAVAN_MODEL": "up/slow-100"}
+    with subprocess.Popen(command, env=slow, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as asked:
+        assert asked.stdout is not None
+        assert asked.stdout.read(3) == "w0 "
+        mesh.kill9("nats")
+        _, told = asked.communicate(timeout=45)
+    assert asked.returncode == 1
+    assert told.splitlines()[-1] == "the bus was gone for a while: parts of the answer are missing; ask again"
 
 
 def test_every_example_is_run_here_and_told_of_in_the_readme() -> None:
