@@ -1,0 +1,81 @@
+"""Other people's clients, unmodified but for URL and model. They live in an environment of their own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.mesh.running import RunningMesh
+from tests.upstream.scripted import ScriptedUpstream
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+HAYSTACK = """
+import json, sys
+from haystack_integrations.components.generators.llama_stack import LlamaStackChatGenerator
+from haystack.dataclasses import ChatMessage
+messages = [ChatMessage.from_user("What's Natural Language Processing?")]
+client = LlamaStackChatGenerator(model="llama3.2:3b", api_base_url=sys.argv[1] + "/v1/openai/v1")
+whole = client.run(messages)["replies"][0]
+pieces = []
+client.run(messages, streaming_callback=lambda chunk: pieces.append(chunk.content))
+print(json.dumps([whole.text, whole.meta["model"], whole.meta["finish_reason"], "".join(pieces)]))
+"""
+LANGCHAIN = """
+import json, sys
+from langchain_core.output_parsers import StrOutputParser
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_openai import ChatOpenAI
+llm = ChatOpenAI(base_url=sys.argv[1] + "/v1", api_key="none", model="up/plain")
+first = ChatPromptTemplate.from_template("Extract the specs from: {x}") | llm | StrOutputParser()
+chain = first | (lambda text: {"x": text}) | ChatPromptTemplate.from_template("As JSON: {x}") | llm | StrOutputParser()
+print(json.dumps([chain.invoke({"x": "16GB RAM"}), "".join(c.content for c in llm.stream("hi"))]))
+"""
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("clients")
+    venv.create(folder, with_pip=False)
+    made = str(folder / "bin" / "python")
+    for args in (
+        ["haystack-ai==2.18.1", "langchain-openai>=1,<2"],
+        ["--no-deps", "llama-stack-haystack==1.0.0"],
+    ):
+        install = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", made, *args]
+        done = subprocess.run(install, capture_output=True, text=True, timeout=180, check=False)
+        if done.returncode != 0:
+            pytest.skip(f"the clients cannot be installed here: {done.stderr[-300:]}")
+    return made
+
+
+@pytest.fixture(scope="module")
+def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
+    upstream = ScriptedUpstream()
+    upstream.start()
+    made = RunningMesh(tmp_path_factory.mktemp("mesh"), upstream)
+    made.start()
+    yield made
+    made.stop()
+    upstream.stop()
+
+
+def run(python: str, program: str, mesh: RunningMesh) -> list[str]:
+    done = subprocess.run([python, "-c", program, mesh.url], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    made: list[str] = json.loads(done.stdout.splitlines()[-1])
+    return made
+
+
+def test_haystacks_llama_stack_generator(python: str, mesh: RunningMesh) -> None:
+    assert run(python, HAYSTACK, mesh) == ["w0 w1 w2 w3 ", "llama3.2:3b", "stop", "w0 w1 w2 w3 "]
+
+
+def test_langchains_chat_openai(python: str, mesh: RunningMesh) -> None:
+    assert run(python, LANGCHAIN, mesh) == ["w0 w1 w2 w3 ", "w0 w1 w2 w3 "]
