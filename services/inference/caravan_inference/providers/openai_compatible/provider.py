@@ -1,15 +1,13 @@
-"""The provider for every OpenAI-compatible server: aiohttp, bytes passed through."""
+"""The provider for every OpenAI-compatible server: bytes in, bytes out."""
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
-import aiohttp
 import orjson
 from caravan_contracts.errors import (
     CaravanError,
@@ -24,8 +22,12 @@ from caravan_contracts.registry import DiscoveredModel, ModelType
 from caravan_inference.body import ask_for_usage, first_string, last_object, rename_model
 from caravan_inference.providers.base import Call, Output, ProviderOptions, Result
 from caravan_inference.providers.openai_compatible import options as opt
+from caravan_inference.providers.openai_compatible.answer import Answer, Client
 from caravan_inference.providers.openai_compatible.events import EventForwarder
+from caravan_inference.providers.openai_compatible.http import ClientOptions, HttpClient
+from caravan_inference.providers.openai_compatible.pace import Pace
 from caravan_inference.providers.openai_compatible.presets import PRESETS
+from caravan_inference.providers.openai_compatible.proxied import ProxiedClient, proxy_of_environment
 from caravan_inference.providers.openai_compatible.refusals import refusal
 
 _PATHS: Mapping[str, str] = {
@@ -46,8 +48,8 @@ class OpenAICompatible:
     def __init__(self, options: ProviderOptions) -> None:
         self.options = options
         self._config, self._preset = opt.read(options)
-        self._session: aiohttp.ClientSession | None = None
-        self._urls = {verb: self._config.base_url + path for verb, path in _PATHS.items()}
+        self._client: Client | None = None
+        self._general: ProxiedClient | None = None
         self._headers = {"Content-Type": JSON_BODY, **self._config.headers}
 
     @property
@@ -56,41 +58,42 @@ class OpenAICompatible:
         return self._config.base_url
 
     async def start(self) -> None:
-        """Open the connection pool."""
+        """Open the connection pools."""
+        config = self._config
         try:
-            tls = self._config.tls.context()
+            tls = config.tls.context()
         except OSError as error:
             raise InvalidRequest(f"provider {self.options.id!r}: tls: {error}", param="tls") from error
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self.options.slots, ssl=tls, keepalive_timeout=60),
-            timeout=aiohttp.ClientTimeout(
-                total=None, sock_connect=self._config.timeouts.connect, sock_read=self._config.timeouts.read
-            ),
-            # aiohttp's own trust_env reads .netrc and the environment anew in a thread for every request
-            proxy=self._config.proxy or _proxy_of_environment(self._config.base_url),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=("User-Agent",),
+        proxy = config.proxy or proxy_of_environment(config.base_url)
+        limits = config.timeouts
+        self._general = ProxiedClient(
+            config.base_url, proxy, tls, limits.connect, limits.read, self.options.slots if proxy else 2
         )
+        if proxy:
+            self._client = self._general
+            return
+        secure = config.base_url.startswith("https:")
+        context = tls if isinstance(tls, ssl.SSLContext) else ssl.create_default_context() if secure else None
+        options = ClientOptions(config.base_url, limits.connect, limits.read, context if secure else None)
+        self._client = HttpClient(options)
 
     async def close(self) -> None:
-        """Close the pool."""
-        if self._session is not None:
-            await self._session.close()
+        """Close the pools."""
+        for client in (self._client, self._general):
+            if client is not None:
+                await client.close()
 
     async def models(self) -> list[DiscoveredModel]:
         """What ``GET /models`` lists."""
-        if not self._config.discover:
+        if not self._config.discover or self._general is None:
             return []
-        url = self._config.base_url + "/models"
-        timeout = aiohttp.ClientTimeout(total=10)
         try:
-            async with self._pool.get(url, headers=self._auth({}), timeout=timeout) as response:
-                body = await response.read()
-                if response.status >= 400:
-                    raise refusal(self.options.id, response.status, response.headers, body)
-                return self._read_models(body)
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            status, headers, body = await self._general.get("/models", self._auth({}), timeout=10)
+        except (OSError, TimeoutError) as error:
             raise self._unreachable(error) from error
+        if status >= 300:
+            raise refusal(self.options.id, status, headers, body)
+        return self._read_models(body)
 
     async def run(self, call: Call, output: Output) -> Result:
         """Forward one call."""
@@ -106,25 +109,39 @@ class OpenAICompatible:
             headers["Idempotency-Key"] = call.context.idempotency_key
         try:
             async with asyncio.timeout(max(0.0, call.context.remaining)) as limit:
-                async with self._pool.post(self._urls[call.verb], data=body, headers=headers) as response:
-                    if response.status >= 400:
-                        raise refusal(self.options.id, response.status, response.headers, await _bounded(response))
-                    if spec.stream:
-                        return await self._stream(call, response, output, began)
-                    return await self._whole(call, response, began)
+                return await self._exchange(call, body, headers, output, began)
         except TimeoutError as error:
             if limit.expired():
                 raise DeadlineExceeded("the request's time is over while the provider worked on it") from error
             raise self._unreachable(error) from error
-        except (aiohttp.ClientError, OSError) as error:
+        except OSError as error:
             raise self._unreachable(error) from error
 
-    async def _stream(self, call: Call, response: aiohttp.ClientResponse, output: Output, began: float) -> Result:
+    async def _exchange(
+        self, call: Call, body: bytes, headers: Mapping[str, str], output: Output, began: float
+    ) -> Result:
+        client = self._client
+        if client is None:
+            raise RuntimeError("the provider was not started")
+        answer = await client.post(_PATHS[call.verb], body, headers)
+        try:
+            if answer.status >= 300:
+                raise refusal(self.options.id, answer.status, answer.headers, await _bounded(answer))
+            if call.spec.stream:
+                return await self._stream(call, answer, output, began)
+            return await self._whole(call, answer, began)
+        finally:
+            client.release(answer)
+
+    async def _stream(self, call: Call, answer: Answer, output: Output, began: float) -> Result:
         forwarder = EventForwarder(call.spec.shown_model, call.spec.include_usage)
-        content = response.content
+        pace = Pace(self._config.flush_ms / 1000)
         first = 0.0
         try:
-            while chunk := await content.readany():
+            while chunk := await answer.read():
+                if not answer.finished and (pause := pace.pause()):
+                    await asyncio.sleep(pause)
+                    chunk += answer.read_nowait()
                 ready = forwarder.feed(chunk)
                 if not first and ready:
                     first = (time.perf_counter() - began) * 1000
@@ -136,18 +153,18 @@ class OpenAICompatible:
                     raise forwarder.error
             else:
                 ready = forwarder.rest()
-        except aiohttp.ClientPayloadError as error:
+        except OSError as error:
             raise UpstreamBroke(f"provider {self.options.id!r} cut its stream: {error}") from error
         summary = forwarder.summary(first)
-        if forwarder.done and not content.at_eof():
+        if forwarder.done and not answer.finished:
             # send the last events now; the connection is good for another call once its end was read
             output.write(ready)
             ready = b""
-            await _drain(content)
+            await _drain(answer)
         return Result(summary, ready)
 
-    async def _whole(self, call: Call, response: aiohttp.ClientResponse, began: float) -> Result:
-        body = await _bounded(response)
+    async def _whole(self, call: Call, answer: Answer, began: float) -> Result:
+        body = await _bounded(answer)
         first = (time.perf_counter() - began) * 1000
         if not body.lstrip().startswith(b"{"):
             raise UpstreamBroke(f"provider {self.options.id!r} answered with something that is no JSON object")
@@ -166,12 +183,6 @@ class OpenAICompatible:
             content_type=JSON_BODY,
         )
         return Result(summary, body)
-
-    @property
-    def _pool(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            raise RuntimeError("the provider was not started")
-        return self._session
 
     @property
     def _usage_in_stream(self) -> bool:
@@ -220,18 +231,10 @@ class OpenAICompatible:
         return UpstreamFailed(f"{where} cannot be reached: {str(error) or type(error).__name__}")
 
 
-def _proxy_of_environment(url: str) -> str | None:
-    """What HTTP_PROXY, HTTPS_PROXY and NO_PROXY say for `url`."""
-    parts = urlsplit(url)
-    if not parts.hostname or proxy_bypass(parts.hostname):
-        return None
-    return getproxies().get(parts.scheme)
-
-
-async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+async def _bounded(answer: Answer) -> bytes:
     parts: list[bytes] = []
     size = 0
-    while chunk := await response.content.readany():
+    while chunk := await answer.read():
         size += len(chunk)
         if size > MAX_ANSWER:
             raise UpstreamFailed(f"the provider's answer is larger than {MAX_ANSWER} bytes")
@@ -239,13 +242,13 @@ async def _bounded(response: aiohttp.ClientResponse) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-async def _drain(content: aiohttp.StreamReader) -> None:
+async def _drain(answer: Answer) -> None:
     """Read the last bytes of a body whose stream has said ``[DONE]``; an upstream that lingers loses its connection."""
     try:
         async with asyncio.timeout(0.5):
-            while await content.readany():
+            while await answer.read():
                 pass
-    except (TimeoutError, aiohttp.ClientError):
+    except OSError:  # TimeoutError is one
         return
 
 

@@ -19,12 +19,17 @@ _CONTEXT_CODES = frozenset({"context_length_exceeded", "string_above_max_length"
 
 
 def refusal(provider: str, status: int, headers: Mapping[str, str], body: bytes) -> CaravanError:
-    """The error for an answer with `status` ≥ 400."""
+    """The error for an answer with `status` ≥ 300."""
     detail = _detail(body)
     message = str(detail.get("message") or _text(body) or f"HTTP {status}")
     made: CaravanError
     if detail.get("code") in _CONTEXT_CODES:
         made = ContextLengthExceeded(message)
+    elif status < 400:
+        where = headers.get("location", "elsewhere")
+        made = UpstreamFailed(f"provider {provider!r} redirects to {where}: make that its base_url")
+        made.retryable = False
+        return made
     elif status == 429:
         made = RateLimited(message, retry_after=_retry_after(headers))
     elif status >= 500:
