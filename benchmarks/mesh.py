@@ -1,0 +1,96 @@
+"""The mesh under test: started and stopped by the ``caravan`` command, as anybody would."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from benchmarks.errors import BenchmarkError
+from benchmarks.scenarios import SCENARIOS
+
+PROVIDER = "bench"
+START_TIMEOUT, STOP_TIMEOUT, MODELS_TIMEOUT = 120.0, 60.0, 30.0
+ROLES = {"gateway": "gateway", "nats": "nats", "inference": "worker"}
+"""Part of the mesh -> the column it is counted in. Everything else of the mesh is ``rest``: it stands beside the path
+of a request (registry, PostgreSQL, Valkey, the launcher)."""
+
+
+@dataclass(frozen=True)
+class Mesh:
+    url: str
+    launcher: int
+    """Pid; every process of the mesh descends from it."""
+    roles: dict[int, str]
+    """Pid -> column, for the processes on the path of a request."""
+
+    @property
+    def port(self) -> int:
+        return urlsplit(self.url).port or 80
+
+
+@contextmanager
+def running_mesh(folder: Path, upstream_port: int, scale: Sequence[str] = ()) -> Iterator[Mesh]:
+    """A mesh on free ports whose only provider is the upstream; its data and logs are in ``folder``.
+
+    Raises:
+        BenchmarkError: it does not start, or does not find the upstream's models.
+    """
+    stack, data = folder / "caravan.yaml", folder / "data"
+    # JSON is YAML.
+    config = {"base_url": f"http://127.0.0.1:{upstream_port}/v1"}
+    stack.write_text(
+        json.dumps({"providers": [{"id": PROVIDER, "type": "remote::openai-compatible", "config": config}]})
+    )
+    scaled = [argument for part in scale for argument in ("--scale", part)]
+    try:
+        _caravan(
+            data, START_TIMEOUT, "up", "--port", "0", "--config", str(stack), "--no-local-model", "--detach", *scaled
+        )
+        mesh = _described(json.loads(_caravan(data, 20, "status", "--json")))
+        _wait_for_models(mesh)
+        yield mesh
+    finally:
+        _caravan(data, STOP_TIMEOUT, "down")
+
+
+def _caravan(data: Path, timeout: float, command: str, *arguments: str) -> str:
+    """Stdout of one command. Settings of the caller's own mesh must not leak into this one."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("CARAVAN_", "OTEL_", "NATS_"))}
+    done = subprocess.run(
+        [sys.executable, "-m", "caravan", command, "--data-dir", str(data), *arguments],
+        capture_output=True, text=True, timeout=timeout, env=env,
+    )  # fmt: skip
+    if done.returncode:
+        raise BenchmarkError(f"`caravan {command}` failed:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def _described(status: dict[str, Any]) -> Mesh:
+    roles = {
+        int(part["pid"]): role
+        for part in status["services"]
+        for name, role in ROLES.items()
+        if part["name"] == name or part["name"].startswith(name + "-")
+    }
+    return Mesh(str(status["urls"]["gateway"]), int(status["pid"]), roles)
+
+
+def _wait_for_models(mesh: Mesh) -> None:
+    wanted = {f"{PROVIDER}/{scenario.model}" for scenario in SCENARIOS}
+    deadline = time.monotonic() + MODELS_TIMEOUT
+    while time.monotonic() < deadline:
+        with urllib.request.urlopen(f"{mesh.url}/v1/models", timeout=5) as answer:
+            if wanted <= {model["id"] for model in json.load(answer)["data"]}:
+                return
+        time.sleep(0.1)
+    raise BenchmarkError(f"the mesh did not find the upstream's models in {MODELS_TIMEOUT:.0f} s")

@@ -1,0 +1,103 @@
+"""``make bench``: build, start the upstream and the mesh, measure, say what came out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.build import build
+from benchmarks.errors import BenchmarkError
+from benchmarks.measure import Bench
+from benchmarks.mesh import running_mesh
+from benchmarks.report import tables
+from benchmarks.results import Pair
+from benchmarks.scenarios import SCENARIOS, Scenario
+from benchmarks.upstream import running_upstream
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = _options(argv)
+    # So that the mesh is taken down on `kill` as on Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    chosen = [it for it in SCENARIOS if not options.only or it.name in options.only]
+    scenarios = [scenario.quick() for scenario in chosen] if options.quick else chosen
+    try:
+        pairs = _measure(scenarios, 1 if options.quick else options.reps, options.scale)
+    except BenchmarkError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    print(tables(scenarios, pairs))
+    _say(f"written to {_save(pairs, options)}")
+    return 1 if any(pair.mesh.load.errors for pair in pairs) else 0
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure the mesh beside its upstream alone: CPU by process, latency, memory. Tables on stdout, "
+        "every figure as JSON in benchmarks/results/. See docs/performance.md.",
+    )
+    parser.add_argument("--reps", type=int, default=3, help="repetitions; the tables show medians (3)")
+    parser.add_argument("--quick", action="store_true", help="half a second each, once: does it all work?")
+    parser.add_argument(
+        "--scale", action="append", default=[], metavar="SERVICE=N", help="processes of a service, as in inference=4"
+    )
+    parser.add_argument(
+        "--only", action="append", choices=[it.name for it in SCENARIOS], metavar="SCENARIO",
+        help="measure this one alone (may be repeated): " + ", ".join(it.name for it in SCENARIOS),
+    )  # fmt: skip
+    return parser.parse_args(argv)
+
+
+def _measure(scenarios: Sequence[Scenario], repetitions: int, scale: Sequence[str]) -> list[Pair]:
+    programs = build()
+    pairs = []
+    with (
+        tempfile.TemporaryDirectory(prefix="caravan-bench-") as folder,
+        running_upstream(programs.upstream) as upstream,
+    ):
+        _say("starting the mesh")
+        with running_mesh(Path(folder), upstream.port, scale) as mesh:
+            bench = Bench(programs.loadgen, upstream, mesh)
+            for repetition in range(repetitions):
+                for scenario in scenarios:
+                    pair = bench.pair(scenario, repetition)
+                    _say(f"{repetition + 1}/{repetitions} {_line(scenario, pair)}")
+                    pairs.append(pair)
+            _say("stopping the mesh")
+    return pairs
+
+
+def _line(scenario: Scenario, pair: Pair) -> str:
+    load, cost = pair.mesh.load, pair.mesh.cost
+    count = f"{load.tokens} tokens" if scenario.tokens else f"{load.ok} requests"
+    return (
+        f"{scenario.name}: {count} in {load.seconds:.1f} s, {load.errors} errors, {cost.on_the_path():.2f} CPU-s, "
+        f"foreign {cost.foreign:.2f}"
+    )
+
+
+def _save(pairs: Sequence[Pair], options: argparse.Namespace) -> Path:
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.json"
+    machine = {"python": platform.python_version(), "system": platform.platform(), "cores": os.cpu_count()}
+    made = {"options": vars(options), "machine": machine, "pairs": [asdict(pair) for pair in pairs]}
+    path.write_text(json.dumps(made, indent=1))
+    return path
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
