@@ -11,6 +11,7 @@ import pytest
 from caravan_bus.presence import PresenceBeacon, PresenceTable
 from caravan_bus.router import Outbound, Router, RoutingOptions
 from caravan_bus.slots import Slots
+from caravan_bus.stream import server as server_module
 from caravan_bus.stream.inbox import StreamInbox
 from caravan_bus.stream.sender import StreamSender
 from caravan_bus.stream.server import Inbound, StreamServer
@@ -384,3 +385,24 @@ async def test_a_lost_worker_costs_nothing_before_the_first_byte_and_an_error_af
     assert served == ["w1", "w1", "w2"]
     with pytest.raises(StreamInterrupted):
         await begun.read()
+
+
+async def test_a_caller_that_died_frees_its_slot(party: Party, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "PROBE_SECONDS", 0.1)
+    monkeypatch.setattr(server_module, "_SWEEP", 0.05)
+
+    async def serve(inbound: Inbound, sender: StreamSender) -> None:
+        sender.write(b"begun")
+        await asyncio.Event().wait()
+
+    _, server = await party.worker("w1", serve)
+    caller = await party.caller()
+    await party.until_seen(caller, 1)
+    stream = await caller.router.send(request())
+    assert await stream.read() == b"begun"
+    assert caller.inbox._subscription is not None
+    await caller.inbox._subscription.unsubscribe()  # as when its process is killed
+    async with asyncio.timeout(5):
+        while server.active:
+            await asyncio.sleep(0.02)
+    stream.cancel()

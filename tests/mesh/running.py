@@ -93,6 +93,15 @@ class RunningMesh:
     def model_ids(self) -> list[str]:
         return [row["id"] for row in self.get("/v1/models")["data"]]
 
+    def all_ready(self) -> bool:
+        """Whether every process of every service says that it can take work."""
+        for name, port in self.state["ports"].items():
+            if name.startswith("ops-"):
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as response:
+                    if response.status != 200:
+                        return False
+        return True
+
     def until(self, true: Callable[[], bool], seconds: float = 15.0) -> None:
         """Wait for a fact of another process."""
         end = time.monotonic() + seconds

@@ -105,11 +105,12 @@ class StreamSender:
             self._push(f.Kind.ERROR, error.to_wire())
             self.ended = True
 
-    def heartbeat(self) -> None:
-        """Say that the stream lives, and up to which number it was sent."""
+    def heartbeat(self, probe: str = "") -> None:
+        """Say that the stream lives, and up to which number it was sent. When nobody listens any more, the bus
+        itself says so at the subject `probe`."""
         self._accepted = True
         self.last_sent = self._loop.time()
-        self._transport.publish(self.reply, f.encode(f.Kind.HEARTBEAT, self.seq))
+        self._transport.publish(self.reply, f.encode(f.Kind.HEARTBEAT, self.seq), probe)
 
     def acknowledged(self, seq: int) -> None:
         """The receiver has everything up to `seq`."""

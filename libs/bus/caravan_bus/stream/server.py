@@ -36,6 +36,9 @@ ACCEPT_TICK: Final = 0.05
 LINGER_SECONDS: Final = 15.0
 LINGER_BYTES: Final = 8 * 1024 * 1024
 """How long, and how much, of ended streams is kept for a receiver that lost the tail."""
+PROBE_SECONDS: Final = 2.0
+UNHEARD_LIMIT: Final = 3
+"""A caller that died is noticed after so many probes; one that is only reconnecting is back before."""
 _SWEEP: Final = 0.5
 _BUSY: Final = f.encode(f.Kind.BUSY, 0)
 
@@ -59,6 +62,9 @@ class _Active:
     sender: StreamSender
     task: asyncio.Task[None]
     deadline: float
+    probed: float
+    unheard: int = 0
+    """Probes in a row that found nobody at the reply inbox."""
 
 
 class StreamServer:
@@ -76,6 +82,7 @@ class StreamServer:
         self._transport = transport
         self._service = service
         self._worker = worker
+        self._probe = s.inbox_prefix(service, f"{worker}-callers") + "."
         self._slots = slots
         self._handler = handler
         self._verbs = verbs
@@ -95,6 +102,7 @@ class StreamServer:
         subscribe = self._transport.subscribe
         self._subscriptions = [
             await subscribe(s.control_wildcard(self._worker), self._on_control),
+            await subscribe(self._probe + "*", self._on_nobody),
             *[await subscribe(subject, self._on_request) for subject in self.subjects.values()],
         ]
         await self._transport.flush()
@@ -153,7 +161,7 @@ class StreamServer:
         sender = StreamSender(self._transport, message.reply, _window(message))
         stream = s.stream_of(message.reply)
         task = asyncio.create_task(self._serve(stream, inbound, sender), name=f"serve-{stream}")
-        self._active[stream] = _Active(sender, task, inbound.context.deadline)
+        self._active[stream] = _Active(sender, task, inbound.context.deadline, asyncio.get_running_loop().time())
         self._silent.add(sender)
         if self._accept_timer is None:
             self._accept_timer = asyncio.get_running_loop().call_later(ACCEPT_TICK, self._accept_silent)
@@ -203,6 +211,7 @@ class StreamServer:
         active = self._active.get(stream)
         if active is not None:
             sender = active.sender
+            active.unheard = 0
             if kind == f.Control.CANCEL:
                 sender.cancel()
                 active.task.cancel()
@@ -216,6 +225,16 @@ class StreamServer:
             sender.acknowledged(seq)
         elif kind == f.Control.RESEND:
             sender.resend(seq)
+
+    def _on_nobody(self, message: Message) -> None:
+        active = self._active.get(message.subject.rpartition(".")[2])
+        if active is None or not message.no_responders:
+            return
+        active.unheard += 1
+        if active.unheard >= UNHEARD_LIMIT:
+            log.info("the caller of a request is gone; its slot is free again")
+            active.sender.cancel()
+            active.task.cancel()
 
     def _accept_silent(self) -> None:
         self._accept_timer = None
@@ -253,9 +272,12 @@ class StreamServer:
             await asyncio.sleep(_SWEEP)
             now = loop.time()
             clock = time.monotonic()
-            for active in list(self._active.values()):
+            for stream, active in list(self._active.items()):
                 if clock > active.deadline + _SWEEP:
                     active.task.cancel()
+                elif now - active.probed >= PROBE_SECONDS:
+                    active.probed = now
+                    active.sender.heartbeat(self._probe + stream)
                 elif now - active.sender.last_sent >= HEARTBEAT_SECONDS:
                     active.sender.heartbeat()
             while self._linger and next(iter(self._linger.values()))[0] <= now:
