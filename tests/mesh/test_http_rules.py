@@ -74,7 +74,9 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read(http: httpx.Client) 
     head = head_of(200 * 1024 * 1024)
     with socket.create_connection((where.hostname, where.port), timeout=5) as raw:
         raw.sendall(head.encode())
-        answer = raw.recv(4096)
+        answer = b""
+        while not answer.endswith(b"}}"):
+            answer += raw.recv(4096) or b"}}"
     assert answer.startswith(b"HTTP/1.1 413")
     assert b"request_too_large" in answer and b"x-request-id" in answer
     response = http.post(CHAT, content=b"x" * (33 * 1024 * 1024), headers=JSON)
