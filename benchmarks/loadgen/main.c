@@ -184,7 +184,7 @@ int main(int argc, char **argv) {
   if (!conns) return 1;
 
   long begin = now_us(), from = begin + ramp + warm;
-  while (now_us() < from) {
+  while (now_us() < from || started < connections) {
     for (; started < connections && now_us() - begin >= ramp * started / connections; started++) {
       dial(&conns[started]);
       ask(&conns[started]);
