@@ -30,6 +30,10 @@ class Answer(Protocol):
         """All that has arrived, possibly nothing."""
         ...
 
+    def hold(self) -> None:
+        """Leave what arrives now to the system, until the next :meth:`read_nowait`."""
+        ...
+
     def close(self) -> None:
         """Give it up at once."""
         ...

@@ -104,6 +104,12 @@ class Exchange(asyncio.Protocol):
             self._transport.resume_reading()
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    def hold(self) -> None:
+        """Read nothing before the next :meth:`read_nowait`: what arrives meanwhile is one read then, not many."""
+        if not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+
     def close(self) -> None:
         """Give the connection up: an upstream stops working for one that is gone."""
         self._stop_timer()

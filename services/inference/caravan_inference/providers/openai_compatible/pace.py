@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 from typing import Final
 
-FREE_FRAMES: Final = 3
-"""Frames of a stream that are never held back: the first token, and what providers send before it."""
+FREE_FRAMES: Final = 2
+"""Frames of a stream that are never held back: what providers send before the first token, and the first token."""
 
 
 class Pace:

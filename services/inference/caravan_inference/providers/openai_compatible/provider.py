@@ -140,6 +140,7 @@ class OpenAICompatible:
         try:
             while chunk := await answer.read():
                 if not answer.finished and (pause := pace.pause()):
+                    answer.hold()
                     await asyncio.sleep(pause)
                     chunk += answer.read_nowait()
                 ready = forwarder.feed(chunk)

@@ -41,6 +41,9 @@ class _Response:
     def read_nowait(self) -> bytes:
         return self._response.content.read_nowait()
 
+    def hold(self) -> None:
+        """aiohttp reads ahead by itself."""
+
     def close(self) -> None:
         self._response.close()
 
