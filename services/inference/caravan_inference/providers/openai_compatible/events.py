@@ -118,17 +118,21 @@ class EventForwarder:
             self.finish_reason = found[1] if found is not None else self.finish_reason
 
     def _take_usage(self, ready: bytes) -> bytes:
-        kept = []
-        for event in ready.split(b"\n\n"):
-            if not event:
-                continue
-            usage = last_object(event, b"usage") if b'"usage"' in event else None
-            if usage is not None:
-                self.usage = Usage.from_openai(usage)
-                if not self._keep_usage and _only_usage(event):
-                    continue
-            kept.append(event)
-        return b"".join(event + b"\n\n" for event in kept)
+        """Read the events that carry usage; the others, which may be many, are not looked at."""
+        at = 0
+        while True:
+            found = [i for i in (ready.find(b'"usage":{', at), ready.find(b'"usage": {', at)) if i >= 0]
+            if not found:
+                return ready
+            start = ready.rfind(b"\n\n", 0, min(found)) + 2 if b"\n\n" in ready[: min(found)] else 0
+            stop = ready.index(b"\n\n", min(found)) + 2
+            event = ready[start:stop]
+            self.usage = Usage.from_openai(last_object(event, b"usage")) or self.usage
+            if not self._keep_usage and _only_usage(event):
+                ready = ready[:start] + ready[stop:]
+                at = start
+            else:
+                at = stop
 
     def _cut_done(self, ready: bytes) -> bytes:
         if b"[DONE]" in ready[-32:]:
