@@ -19,7 +19,7 @@ from caravan_contracts.errors import CaravanError, InvalidRequest
 from caravan_contracts.registry import DiscoveredModel, ProviderSpec, ReportAccepted, ReportModels
 
 from caravan_inference.providers.base import Provider, ProviderOptions
-from caravan_inference.providers.discover import create
+from caravan_inference.providers.discover import classes, create
 from caravan_inference.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -137,6 +137,7 @@ class ProviderPool:
         except ValueError as error:
             raise InvalidRequest(f"provider {name!r}: {error}") from error
         slots = spec.slots or self._settings.slots
+        await asyncio.to_thread(classes)  # imports: they would keep heartbeats waiting
         provider = create(ProviderOptions(name, spec.provider_type, slots, config))
         try:
             await provider.start()
