@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from caravan_contracts import asyncapi, frames, permissions, subjects
 from caravan_contracts import headers as h
-from caravan_contracts.channels import CHANNELS, Pattern
+from caravan_contracts.channels import CHANNELS, RECORDER, Pattern
 from caravan_contracts.context import Principal, RequestContext
 from caravan_contracts.errors import CaravanError, InvalidRequest, ModelNotFound, Overloaded
 from caravan_contracts.inference import CallSpec, Summary, Usage
@@ -146,6 +146,13 @@ def test_a_foreign_user_speaks_under_its_own_name_and_hears_its_own_inbox() -> N
 
 
 def test_no_service_may_read_anothers_inbox() -> None:
-    for name in permissions.SERVICES:
+    for name in set(permissions.SERVICES) - {RECORDER}:
         heard = [s for s in permissions.for_service(name).subscribe if s.startswith("_INBOX")]
         assert heard == [f"_INBOX.{name}.>"]
+
+
+def test_the_recorder_hears_requests_and_their_answers_and_can_write_to_nobody_but_who_asks_it() -> None:
+    given_ = permissions.for_service(RECORDER)
+    assert {"caravan.v1.inference.at.*.chat", "_INBOX.gateway.>", "_INBOX.inference.>"} <= set(given_.subscribe)
+    assert set(given_.publish) == {"$SRV.PING", "_INBOX.operator.>", "_INBOX.recorder.>"}
+    assert not any(".ctl." in subject or subject == "_INBOX.>" for subject in given_.subscribe)

@@ -73,6 +73,8 @@ def document() -> dict[str, Any]:
             + (["any foreign user, under its own name"] if channel.foreign else []),
             "x-subscribers": list(channel.subscribers),
         }
+        if channel.observers:
+            operation["x-observers"] = list(channel.observers)
         if channel.queue:
             operation["bindings"] = {"nats": {"queue": channel.queue}}
         if asks:

@@ -21,8 +21,12 @@ REGISTRY: Final = "registry"
 INFERENCE: Final = "inference"
 OPERATOR: Final = "operator"
 """The bus user of the command: looks, and asks as an administrator."""
+RECORDER: Final = "recorder"
+"""Listens to requests and answers of others (``caravan record``); says nothing."""
+REPLAY: Final = "replay"
+"""Answers as a provider from recordings, or asks what was recorded again (``caravan replay``)."""
 SERVICES: Final = (GATEWAY, REGISTRY, INFERENCE)
-USERS: Final = (*SERVICES, OPERATOR)
+USERS: Final = (*SERVICES, OPERATOR, RECORDER, REPLAY)
 
 
 class Pattern(StrEnum):
@@ -55,6 +59,8 @@ class Channel:
     """Whether foreign bus users may publish here, with their own tenant and name as the last tokens."""
     queue: str = ""
     """Queue group of the subscribers; "" = everybody hears it."""
+    observers: tuple[str, ...] = ()
+    """Who listens in without being asked: to the requests, and to the publishers' inboxes where the answers come."""
 
     @property
     def wildcard(self) -> str:
@@ -63,8 +69,10 @@ class Channel:
 
 
 ANYBODY: Final = ("*",)
-CALLERS: Final = (GATEWAY, INFERENCE, OPERATOR)
+CALLERS: Final = (GATEWAY, INFERENCE, OPERATOR, REPLAY)
 """Who may ask for inference with a principal of its choice."""
+WORKERS: Final = (INFERENCE, REPLAY)
+"""Who may serve a provider."""
 
 
 def _inference() -> list[Channel]:
@@ -76,7 +84,8 @@ def _inference() -> list[Channel]:
                 address=f"{s.PREFIX}.inference.at.{{worker}}.{verb}",
                 pattern=Pattern.STREAM,
                 publishers=CALLERS,
-                subscribers=(INFERENCE,),
+                subscribers=WORKERS,
+                observers=(RECORDER,),
                 summary=f"{verb} on one worker; the body is OpenAI's JSON, untouched; header Caravan-Call",
             )
         )
@@ -126,15 +135,15 @@ CHANNELS: Final[tuple[Channel, ...]] = (
     ),
     _request(
         "put",
-        (GATEWAY, OPERATOR),
+        (GATEWAY, OPERATOR, REPLAY),
         r.PutResource,
         r.Changed,
         "create or replace a resource",
     ),
-    _request("delete", (GATEWAY, OPERATOR), r.DeleteResource, r.Changed, "remove a resource"),
+    _request("delete", (GATEWAY, OPERATOR, REPLAY), r.DeleteResource, r.Changed, "remove a resource"),
     _request(
         "report_models",
-        (INFERENCE,),
+        WORKERS,
         r.ReportModels,
         r.ReportAccepted,
         "what a provider lists",
@@ -144,14 +153,14 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         f"{s.PREFIX}.ctl.{{worker}}.{{stream}}",
         Pattern.CONTROL,
         CALLERS,
-        (INFERENCE,),
+        WORKERS,
         "acknowledge, resend and cancel of one stream: kind and sequence number, 5 bytes",
     ),
     Channel(
         "worker.presence",
         s.PRESENCE,
         Pattern.FACT,
-        (INFERENCE,),
+        WORKERS,
         CALLERS,
         "a worker's providers, slots and state, four times a second",
     ),
@@ -160,7 +169,7 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         s.PRESENCE_WANTED,
         Pattern.FACT,
         CALLERS,
-        (INFERENCE,),
+        WORKERS,
         "somebody new asks every worker to say who it is",
     ),
     Channel(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from caravan_contracts import subjects as s
-from caravan_contracts.channels import CHANNELS, OPERATOR, USERS, Pattern
+from caravan_contracts.channels import CHANNELS, OPERATOR, RECORDER, USERS, Channel, Pattern
 
 SERVICES: tuple[str, ...] = USERS
 """Bus users that exist in every deployment. A foreign user may not have one of these names."""
@@ -29,6 +29,8 @@ def for_service(name: str) -> Permissions:
     for channel in CHANNELS:
         if name in channel.publishers:
             publish.add(channel.wildcard)
+        if name in channel.observers:
+            subscribe.update(_overheard(channel))
         if name in channel.subscribers:
             subscribe.add(channel.wildcard)
             if channel.pattern is not Pattern.FACT and channel.pattern is not Pattern.CONTROL:
@@ -36,10 +38,18 @@ def for_service(name: str) -> Permissions:
     for subject in DISCOVERY:
         if name == OPERATOR:
             publish.update((subject, f"{subject}.>"))
+            continue
+        subscribe.update((subject, f"{subject}.>"))
+        if name == RECORDER:  # it answers those who may ask for discovery, and can write into no other inbox
+            publish.update((DISCOVERY[0], f"{s.INBOX}.{OPERATOR}.>", f"{s.INBOX}.{RECORDER}.>"))
         else:
-            subscribe.update((subject, f"{subject}.>"))
             publish.add(f"{s.INBOX}.>")
     return Permissions(tuple(sorted(publish)), tuple(sorted(subscribe)))
+
+
+def _overheard(channel: Channel) -> set[str]:
+    """What an observer of `channel` listens to: the requests, and every inbox where their answers may come."""
+    return {channel.wildcard, *(f"{s.INBOX}.{publisher}.>" for publisher in channel.publishers)}
 
 
 def for_foreign(tenant: str, user: str) -> Permissions:

@@ -14,6 +14,9 @@ MAX_ID = 256
 UNLISTED_TYPES = frozenset({"remote::azure", "remote::databricks", "remote::passthrough"})
 """Provider types that serve models they do not list, unless their `allow_unlisted` says otherwise."""
 
+REPLAY_TYPE = "remote::replay"
+"""The provider type of recordings: served by ``caravan replay``, never by inference workers."""
+
 
 class ResourceKind(StrEnum):
     """What the registry keeps. More kinds join with the services that need them."""

@@ -83,6 +83,12 @@ def stream_of(reply: str) -> str:
     return f"{head.rpartition('.')[2]}-{number}"
 
 
+def caller_of(reply: str) -> tuple[str, str]:
+    """``(bus user, instance)`` of a reply inbox made below :func:`inbox_prefix`; ("", "") when it is none."""
+    parts = reply.split(".")
+    return (parts[1], parts[2]) if len(parts) == 4 and parts[0] == INBOX else ("", "")
+
+
 def owner_of(reply: str) -> str:
     """The bus user that may read `reply`, or "" when it is no inbox of ours."""
     parts = reply.split(".")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from caravan_bus.settings import ServiceSettings
+from caravan_contracts.registry import REPLAY_TYPE
 from pydantic import Field
 
 
@@ -23,5 +24,5 @@ class Settings(ServiceSettings):
     def serves(self, provider_id: str, provider_type: str) -> bool:
         """Whether this worker is to serve that provider."""
         wanted = {part.strip() for part in self.providers.split(",")}
-        unwanted = {part.strip() for part in self.exclude.split(",")}
+        unwanted = {REPLAY_TYPE, *(part.strip() for part in self.exclude.split(","))}
         return ("*" in wanted or provider_id in wanted) and provider_type not in unwanted
