@@ -41,7 +41,7 @@ class Recorded:
 
 @dataclass
 class ScriptedUpstream:
-    models: list[str] = field(default_factory=lambda: ["plain", "llama3.2:3b", "text-embed"])
+    models: list[str] = field(default_factory=lambda: ["plain", "llama3.2:3b", "text-embed", "some-reranker"])
     requests: list[Recorded] = field(default_factory=list)
     open: int = 0
     closed_early: int = 0
@@ -84,6 +84,8 @@ class ScriptedUpstream:
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_post("/v1/completions", self._chat)
         app.router.add_post("/v1/embeddings", self._embed)
+        app.router.add_post("/v1/rerank", self._rerank)
+        app.router.add_post("/rerank", self._rerank_tei)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", self.port, reuse_address=True)
@@ -103,6 +105,27 @@ class ScriptedUpstream:
         data = [{"object": "embedding", "index": i, "embedding": [0.5, -0.25, float(i)]} for i in range(count)]
         usage = {"prompt_tokens": 2, "total_tokens": 2}
         return web.json_response({"object": "list", "model": body["model"], "data": data, "usage": usage})
+
+    async def _rerank(self, request: web.Request) -> web.StreamResponse:
+        """The longest document first, as vLLM says it."""
+        body = await self._record(request)
+        name, _, number = str(body["model"]).partition("-")
+        early = await self._refuse(request, name, number)
+        if early is not None:
+            return early
+        rows = [
+            {"index": i, "document": {"text": text}, "relevance_score": len(text) / 100}
+            for i, text in enumerate(body["documents"])
+        ]
+        rows.sort(key=lambda row: -row["relevance_score"])
+        usage = {"total_tokens": 9}
+        return web.json_response(
+            {"id": "score-1", "model": body["model"], "usage": usage, "results": rows[: body.get("top_n")]}
+        )
+
+    async def _rerank_tei(self, request: web.Request) -> web.Response:
+        body = await self._record(request)
+        return web.json_response([{"index": i, "score": len(text) / 100} for i, text in enumerate(body["texts"])])
 
     async def _record(self, request: web.Request) -> Any:
         body = json.loads(await request.read())

@@ -109,6 +109,13 @@ class Catalog:
             raise self._unknown(model, tenant)
         return target
 
+    def type_of(self, provider_id: str, resource_id: str, tenant: str = DEFAULT_TENANT) -> ModelType | None:
+        """What a provider's model is for, by the provider's own id of it; None when it is not registered."""
+        for scope in self._visible(tenant):
+            for target in scope.qualified.get(f"{provider_id}/{resource_id}", {}).values():
+                return target.model_type
+        return None
+
     def models(self, tenant: str = DEFAULT_TENANT) -> list[Resource]:
         """Every model the tenant may use, by id; a tenant's own hides a shared one of the same id."""
         seen: dict[str, Resource] = {}

@@ -30,10 +30,11 @@ INLINE_LIMIT = 256 * 1024
 _AFFINITY_BYTES = 512
 _PATIENCE = 5.0
 """Seconds a request waits for a process that has just started to know its models."""
-_WANTED: Mapping[Verb, ModelType] = {
-    Verb.CHAT: ModelType.LLM,
-    Verb.COMPLETIONS: ModelType.LLM,
-    Verb.EMBEDDINGS: ModelType.EMBEDDING,
+_WANTED: Mapping[Verb, tuple[ModelType, ...]] = {
+    Verb.CHAT: (ModelType.LLM,),
+    Verb.COMPLETIONS: (ModelType.LLM,),
+    Verb.EMBEDDINGS: (ModelType.EMBEDDING,),
+    Verb.RERANK: (ModelType.RERANK, ModelType.EMBEDDING),
 }
 
 
@@ -86,9 +87,10 @@ class InferenceClient:
         tenant = context.principal.tenant
         target = self._view.catalog.resolve(facts.model, tenant)
         wanted = _WANTED[verb]
-        if target.model_type is not wanted:
+        if target.model_type not in wanted:
             raise InvalidRequest(
-                f"the model {facts.model!r} is of type {target.model_type.value}; {verb.value} needs {wanted.value}",
+                f"the model {facts.model!r} is of type {target.model_type.value}; "
+                f"{verb.value} needs {' or '.join(wanted)}",
                 param="model",
                 code="wrong_model_type",
             )

@@ -17,11 +17,13 @@ DONE_EVENT = b"data: [DONE]\n\n"
 
 
 class Verb(StrEnum):
-    """What an inference worker does. The body is the JSON of OpenAI's operation of that name, untouched."""
+    """What an inference worker does. The body is the JSON of OpenAI's operation of that name, untouched; OpenAI has
+    no `rerank`, so its body is :class:`caravan_contracts.rerank.RerankRequest`."""
 
     CHAT = "chat"
     COMPLETIONS = "completions"
     EMBEDDINGS = "embeddings"
+    RERANK = "rerank"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Reading an OpenAI request once: what routing needs, and a 400 that names the field when something is wrong.
 
 Only the types of the fields we know are checked; fields we do not know pass through to the provider untouched.
-Source: the OpenAI API reference (chat completions, completions, embeddings).
+Source: the OpenAI API reference (chat completions, completions, embeddings); Cohere's and Jina's (rerank).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import orjson
 
 from caravan_contracts.errors import InvalidJSON, InvalidRequest
 from caravan_contracts.inference import Verb
+from caravan_contracts.rerank import MAX_DOCUMENTS
 
 MAX_MODEL_ID: Final = 256
 
@@ -80,6 +81,12 @@ def _prompt(value: Any) -> str:
     return "a string, or a list of strings, tokens or token lists"
 
 
+def _documents(value: Any) -> str:
+    if not isinstance(value, list) or not 0 < len(value) <= MAX_DOCUMENTS:
+        return f"a list of 1 to {MAX_DOCUMENTS} documents"
+    return "" if all(isinstance(x, str | dict) for x in value) else "a list of strings or objects"
+
+
 def _one_of(*allowed: str) -> Check:
     names = " or ".join(repr(a) for a in allowed)
 
@@ -133,12 +140,20 @@ _FIELDS: Final[dict[Verb, dict[str, Check]]] = {
         "dimensions": _count(1),
         "user": _is(str, "a string"),
     },
+    Verb.RERANK: {
+        "query": _str_or_dict,
+        "documents": _documents,
+        "top_n": _count(1),
+        "return_documents": _BOOL,
+    },
 }
 _NEEDED: Final = {
-    Verb.CHAT: "messages",
-    Verb.COMPLETIONS: "prompt",
-    Verb.EMBEDDINGS: "input",
+    Verb.CHAT: ("messages",),
+    Verb.COMPLETIONS: ("prompt",),
+    Verb.EMBEDDINGS: ("input",),
+    Verb.RERANK: ("query", "documents"),
 }
+_STREAMING: Final = frozenset({Verb.CHAT, Verb.COMPLETIONS})
 
 
 def read_request(verb: Verb, body: bytes) -> RequestFacts:
@@ -166,23 +181,26 @@ def read_request(verb: Verb, body: bytes) -> RequestFacts:
     _check_needed(verb, data)
     options = data.get("stream_options") or {}
     stream = bool(data.get("stream"))
-    if data.get("stream_options") is not None and not stream and verb is not Verb.EMBEDDINGS:
+    if data.get("stream_options") is not None and not stream and verb in _STREAMING:
         raise InvalidRequest(
             "'stream_options' is only for streams: set 'stream' to true",
             param="stream_options",
         )
     return RequestFacts(
         model,
-        stream and verb is not Verb.EMBEDDINGS,
+        stream and verb in _STREAMING,
         bool(options.get("include_usage")),
     )
 
 
 def _check_needed(verb: Verb, data: dict[str, Any]) -> None:
-    name = _NEEDED[verb]
-    value = data.get(name)
-    if value is None:
-        raise InvalidRequest(f"'{name}' is missing", param=name, code="missing_required_parameter")
+    for name in _NEEDED[verb]:
+        if data.get(name) is None:
+            raise InvalidRequest(f"'{name}' is missing", param=name, code="missing_required_parameter")
+    if verb is Verb.RERANK:
+        return  # its fields were checked with the others
+    name = _NEEDED[verb][0]
+    value = data[name]
     if verb is Verb.CHAT:
         if not isinstance(value, list) or not value:
             raise InvalidRequest(

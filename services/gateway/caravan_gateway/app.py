@@ -26,11 +26,12 @@ from caravan_contracts import VERSION
 from caravan_contracts import subjects as s
 from caravan_contracts.channels import GATEWAY, INFERENCE
 from caravan_contracts.errors import CaravanError
+from caravan_contracts.inference import Verb
 from caravan_storage.blobs import RedisClaims
 from fastapi import FastAPI
 from pydantic import ValidationError
 
-from caravan_gateway import errors, health, models, openapi, providers
+from caravan_gateway import errors, health, models, openapi, providers, rerank_alpha
 from caravan_gateway.auth import Authenticator
 from caravan_gateway.completions import CompletionRoute
 from caravan_gateway.edge import Edge
@@ -93,8 +94,9 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     app.include_router(providers.router(resources))
     openapi.install(app)
     hot = {path: CompletionRoute(verb, path, client, auth, watch, settings) for path, verb in openapi.ROUTES.items()}
+    alpha = CompletionRoute(Verb.RERANK, rerank_alpha.PATH, client, auth, watch, settings)
     config = uvicorn.Config(
-        Edge(hot, app),
+        Edge({**hot, rerank_alpha.PATH: rerank_alpha.AlphaRerank(alpha, settings)}, app),
         http="httptools",
         lifespan="off",
         log_config=None,

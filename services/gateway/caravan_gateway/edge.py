@@ -22,7 +22,8 @@ class Edge:
 
     def __init__(self, hot: Mapping[str, App], rest: App) -> None:
         self._hot = dict(hot)
-        self._hot.update({OLD_PREFIX + path.removeprefix("/v1/"): app for path, app in hot.items()})
+        old = {path.removeprefix("/v1/"): app for path, app in hot.items() if path.startswith("/v1/")}
+        self._hot.update({OLD_PREFIX + path: app for path, app in old.items()})
         self._rest = rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

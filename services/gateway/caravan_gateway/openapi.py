@@ -8,16 +8,21 @@ from caravan_contracts.inference import Verb
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from caravan_gateway import rerank_alpha
+
 ROUTES = {
     "/v1/chat/completions": Verb.CHAT,
     "/v1/completions": Verb.COMPLETIONS,
     "/v1/embeddings": Verb.EMBEDDINGS,
+    "/v1/rerank": Verb.RERANK,
 }
 _TEXT = {
-    Verb.CHAT: ("Chat completion, streamed or whole", "messages"),
-    Verb.COMPLETIONS: ("Text completion, streamed or whole", "prompt"),
-    Verb.EMBEDDINGS: ("Embeddings", "input"),
+    Verb.CHAT: ("Chat completion, streamed or whole", ["messages"]),
+    Verb.COMPLETIONS: ("Text completion, streamed or whole", ["prompt"]),
+    Verb.EMBEDDINGS: ("Embeddings", ["input"]),
+    Verb.RERANK: ("Documents in the order in which they fit a query", ["query", "documents"]),
 }
+_STREAMING = (Verb.CHAT, Verb.COMPLETIONS)
 _ERROR = {
     "type": "object",
     "properties": {
@@ -44,6 +49,7 @@ def install(app: FastAPI) -> None:
             made.setdefault("components", {}).setdefault("schemas", {})["Error"] = _ERROR
             for path, verb in ROUTES.items():
                 made["paths"][path] = {"post": _operation(verb)}
+            made["paths"].update(rerank_alpha.document())
             app.openapi_schema = made
         return app.openapi_schema
 
@@ -54,19 +60,22 @@ def _operation(verb: Verb) -> dict[str, Any]:
     summary, needed = _TEXT[verb]
     body = {
         "type": "object",
-        "required": ["model", needed],
-        "properties": {"model": {"type": "string", "description": "one of GET /v1/models"}, needed: {}},
+        "required": ["model", *needed],
+        "properties": {
+            "model": {"type": "string", "description": "one of GET /v1/models"},
+            **{name: {} for name in needed},
+        },
         "additionalProperties": True,
         "description": "OpenAI's request; fields that Caravan does not know pass through to the provider",
     }
-    if verb is not Verb.EMBEDDINGS:
+    if verb in _STREAMING:
         body["properties"]["stream"] = {"type": "boolean", "default": False}  # type: ignore[index]
     error = {
         "description": "an error",
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
     }
     ok: dict[str, Any] = {"application/json": {"schema": {"type": "object"}}}
-    if verb is not Verb.EMBEDDINGS:
+    if verb in _STREAMING:
         ok["text/event-stream"] = {"schema": {"type": "string"}}
     return {
         "tags": ["Inference"],

@@ -16,7 +16,7 @@ from caravan_bus.tasks import cancel_and_wait
 from caravan_contracts import references
 from caravan_contracts.context import SYSTEM, RequestContext
 from caravan_contracts.errors import CaravanError, InvalidRequest
-from caravan_contracts.registry import DiscoveredModel, ProviderSpec, ReportAccepted, ReportModels
+from caravan_contracts.registry import DiscoveredModel, ModelType, ProviderSpec, ReportAccepted, ReportModels
 
 from caravan_inference.providers.base import Provider, ProviderOptions
 from caravan_inference.providers.discover import classes, create
@@ -68,6 +68,10 @@ class ProviderPool:
         """The provider, if it is started here."""
         found = self._running.get(provider_id)
         return found.provider if found is not None else None
+
+    def model_type(self, provider_id: str, resource_id: str, tenant: str) -> ModelType | None:
+        """What a provider's model is for, as the registry says."""
+        return self._view.catalog.type_of(provider_id, resource_id, tenant)
 
     def not_ready(self) -> str:
         """Providers whose first start is not over, as text; "" when there are none."""

@@ -15,9 +15,11 @@ from caravan_contracts import headers as h
 from caravan_contracts import subjects as s
 from caravan_contracts.errors import CaravanError, DependencyDown, NoWorker
 from caravan_contracts.inference import DONE_EVENT, SERVICE, Summary, Verb
+from caravan_contracts.registry import ModelType
 
+from caravan_inference import rerank
 from caravan_inference.pool import ProviderPool
-from caravan_inference.providers.base import Call, Provider
+from caravan_inference.providers.base import Call, Output, Provider, Result
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +42,7 @@ class InferenceService:
         began = time.perf_counter()
         try:
             call = await self._read(inbound, span.traceparent)
-            result = await provider.run(call, sender)
+            result = await self._run(provider, call, sender)
         except BaseException as error:
             code = error.code or "" if isinstance(error, CaravanError) else type(error).__name__
             metrics.WORKER_REQUESTS.labels(spec.provider, inbound.verb, "error").inc()
@@ -55,6 +57,13 @@ class InferenceService:
             span.end()
             process.end()
         _log_end(inbound, began, "")
+
+    async def _run(self, provider: Provider, call: Call, output: Output) -> Result:
+        if call.verb is Verb.RERANK:
+            tenant = call.context.principal.tenant
+            if self._pool.model_type(call.spec.provider, call.spec.model, tenant) is ModelType.EMBEDDING:
+                return await rerank.by_embeddings(provider, call)
+        return await provider.run(call, output)
 
     async def _read(self, inbound: Inbound, traceparent: str) -> Call:
         message = inbound.message

@@ -10,6 +10,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from caravan_inference.providers.base import ProviderOptions
 from caravan_inference.providers.openai_compatible.presets import PRESETS, Preset
+from caravan_inference.providers.openai_compatible.rerank import Dialect
 
 
 class TLS(BaseModel):
@@ -45,6 +46,17 @@ class Timeouts(BaseModel):
     """Longest silence between two reads."""
 
 
+class Rerank(BaseModel):
+    """Its rerank endpoint, if it has one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: str = Field("/rerank", pattern=r"^/[!-~]*$")
+    """Behind `base_url`."""
+    dialect: Dialect = "cohere"
+    """``cohere`` is also Jina's, vLLM's, llama.cpp's and Together's."""
+
+
 class Config(BaseModel):
     """The whole of it. Secrets are resolved before they come here."""
 
@@ -60,6 +72,7 @@ class Config(BaseModel):
     usage_in_stream: bool | None = None
     flush_ms: float = Field(5.0, ge=0, le=50)
     """Frames of a quick stream leave at least this far apart, in milliseconds; 0 = as they come. See :mod:`pace`."""
+    rerank: Rerank = Rerank()
     discover: bool = True
     """Ask ``/models``; when false only registered models exist."""
 

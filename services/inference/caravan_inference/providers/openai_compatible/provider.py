@@ -29,6 +29,7 @@ from caravan_inference.providers.openai_compatible.pace import Pace
 from caravan_inference.providers.openai_compatible.presets import PRESETS
 from caravan_inference.providers.openai_compatible.proxied import ProxiedClient, proxy_of_environment
 from caravan_inference.providers.openai_compatible.refusals import refusal
+from caravan_inference.providers.openai_compatible.rerank import Endpoint, rerank
 
 _PATHS: Mapping[str, str] = {
     Verb.CHAT: "/chat/completions",
@@ -97,6 +98,9 @@ class OpenAICompatible:
 
     async def run(self, call: Call, output: Output) -> Result:
         """Forward one call."""
+        if call.verb is Verb.RERANK:
+            endpoint = Endpoint(self.options.id, self._config.rerank.path, self._config.rerank.dialect)
+            return await rerank(call, self._client, self._auth(call.credentials), endpoint)
         began = time.perf_counter()
         spec = call.spec
         body = rename_model(call.body, spec.shown_model, spec.model)
