@@ -38,6 +38,7 @@ COPY libs/storage/pyproject.toml libs/storage/
 COPY services/gateway/pyproject.toml services/gateway/
 COPY services/registry/pyproject.toml services/registry/
 COPY services/inference/pyproject.toml services/inference/
+COPY services/recorder/pyproject.toml services/recorder/
 RUN python -m venv --without-pip /opt/caravan
 ENV VIRTUAL_ENV=/opt/caravan \
     FETCH="uv pip install --quiet --constraints requirements/constraints.txt \
@@ -64,7 +65,7 @@ RUN $OWN /wheels/caravan_contracts-* /wheels/caravan_bus-* /wheels/caravan_stora
 FROM packages AS tools-packages
 RUN --mount=type=cache,target=/root/.cache/uv \
     $FETCH -r pyproject.toml -r services/gateway/pyproject.toml -r services/registry/pyproject.toml \
-        -r services/inference/pyproject.toml
+        -r services/inference/pyproject.toml -r services/recorder/pyproject.toml
 COPY --from=wheels /wheels /wheels
 RUN $OWN /wheels/*.whl
 

@@ -16,6 +16,7 @@ PACKAGES = {
     "caravan_gateway": ROOT / "services/gateway",
     "caravan_registry": ROOT / "services/registry",
     "caravan_inference": ROOT / "services/inference",
+    "caravan_recorder": ROOT / "services/recorder",
     "caravan": ROOT,
 }
 """Import name -> the folder that holds it and its pyproject.toml."""

@@ -9,7 +9,7 @@ from tests.house.source import PACKAGES, Source, docstrings, imported, sources
 
 MAX_LINES = 400
 EVERYWHERE_BUT_CONTRACTS = tuple(package for package in PACKAGES if package != "caravan_contracts")
-ASYNC_PACKAGES = ("caravan_bus", "caravan_storage", "caravan_gateway", "caravan_registry", "caravan_inference")
+ASYNC_PACKAGES = tuple(package for package in PACKAGES if package not in ("caravan_contracts", "caravan"))
 BLOCKING_MODULES = {"requests", "urllib3", "httpx"}
 BLOCKING_CALLS = {
     "time.sleep", "subprocess.run", "subprocess.call", "subprocess.check_call", "subprocess.check_output", "os.system",

@@ -1,0 +1,1 @@
+"""Record and replay: what providers answered, taken down at the wire, served again or asked again as load."""

@@ -1,0 +1,3 @@
+from caravan_recorder.app import main
+
+main()
