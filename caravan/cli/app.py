@@ -4,7 +4,22 @@ from __future__ import annotations
 
 import typer
 
-from caravan.cli import bus, chat, config, doctor, down, logs, models, providers, status, up, version, worker
+from caravan.cli import (
+    bus,
+    chat,
+    config,
+    doctor,
+    down,
+    logs,
+    models,
+    providers,
+    record,
+    replay,
+    status,
+    up,
+    version,
+    worker,
+)
 
 app = typer.Typer(
     name="caravan",
@@ -24,6 +39,8 @@ app.command("doctor", rich_help_panel=RUN)(doctor.doctor)
 app.command("chat", rich_help_panel=USE)(chat.chat)
 app.add_typer(models.app, name="models", rich_help_panel=USE)
 app.add_typer(providers.app, name="providers", rich_help_panel=USE)
+app.command("record", rich_help_panel=EXTEND)(record.record)
+app.command("replay", rich_help_panel=EXTEND)(replay.replay)
 app.add_typer(config.app, name="config", rich_help_panel=EXTEND)
 app.add_typer(bus.app, name="bus", rich_help_panel=EXTEND)
 app.command("worker", rich_help_panel=EXTEND)(worker.worker)
