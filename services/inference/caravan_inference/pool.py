@@ -33,6 +33,7 @@ class _Running:
     """One provider of the registry, as far as it has come here."""
 
     spec: ProviderSpec
+    tenant: str
     task: asyncio.Task[None] | None = None
     provider: Provider | None = None
     started: asyncio.Event = field(default_factory=asyncio.Event)
@@ -90,18 +91,18 @@ class ProviderPool:
             self._changed.clear()
 
     async def _apply(self) -> None:
-        wanted: dict[str, ProviderSpec] = {}
+        wanted: dict[str, _Running] = {}
         for resource in self._view.catalog.all_providers():
             spec = resource.provider
             if self._settings.serves(resource.id, spec.provider_type):
-                wanted[resource.id] = spec
+                wanted[resource.id] = _Running(spec, resource.tenant)
         for name in list(self._running):
             still = wanted.get(name)
-            if still is None or _differs(still, self._running[name].spec):
+            if still is None or _differs(still, self._running[name]):
                 await self._stop(name)
-        for name, spec in wanted.items():
+        for name, running in wanted.items():
             if name not in self._running:
-                running = self._running[name] = _Running(spec)
+                self._running[name] = running
                 running.task = asyncio.create_task(self._run(name, running), name=f"provider-{name}")
 
     async def _stop(self, name: str) -> None:
@@ -117,7 +118,7 @@ class ProviderPool:
         while True:
             try:
                 if running.provider is None:
-                    running.provider = await self._started(name, running.spec)
+                    running.provider = await self._started(name, running)
                 models = await running.provider.models()
             except CaravanError as error:
                 if running.problem != error.message:
@@ -135,14 +136,15 @@ class ProviderPool:
             running.started.set()
             await asyncio.sleep(self._settings.refresh_seconds * random.uniform(0.9, 1.1) if reported else 1.0)
 
-    async def _started(self, name: str, spec: ProviderSpec) -> Provider:
+    async def _started(self, name: str, running: _Running) -> Provider:
+        spec = running.spec
         try:
             config = references.resolve(spec.config, os.environ, read_secret_file)
         except ValueError as error:
             raise InvalidRequest(f"provider {name!r}: {error}") from error
         slots = spec.slots or self._settings.slots
         await asyncio.to_thread(classes)  # imports: they would keep heartbeats waiting
-        provider = create(ProviderOptions(name, spec.provider_type, slots, config))
+        provider = create(ProviderOptions(name, spec.provider_type, slots, config, running.tenant))
         try:
             await provider.start()
         except BaseException:
@@ -165,6 +167,11 @@ class ProviderPool:
         return True
 
 
-def _differs(new: ProviderSpec, old: ProviderSpec) -> bool:
+def _differs(new: _Running, old: _Running) -> bool:
     """Whether a provider must be started anew: its status alone is no reason."""
-    return (new.provider_type, new.config, new.slots) != (old.provider_type, old.config, old.slots)
+    return (new.tenant, new.spec.provider_type, new.spec.config, new.spec.slots) != (
+        old.tenant,
+        old.spec.provider_type,
+        old.spec.config,
+        old.spec.slots,
+    )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
-from caravan_contracts.context import RequestContext
+from caravan_contracts.context import DEFAULT_TENANT, RequestContext
 from caravan_contracts.inference import CallSpec, Summary, Verb
 from caravan_contracts.registry import DiscoveredModel
 
@@ -56,6 +56,8 @@ class ProviderOptions:
     type: str
     slots: int
     config: Mapping[str, Any] = field(default_factory=dict)
+    tenant: str = DEFAULT_TENANT
+    """Whose it is. One that is not the shared tenant's may use nothing of the worker's own."""
 
 
 @runtime_checkable

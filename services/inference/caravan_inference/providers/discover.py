@@ -15,6 +15,7 @@ from typing import Any
 from caravan_contracts.errors import InvalidRequest
 
 from caravan_inference import providers
+from caravan_inference.providers.any_llm.names import missing
 from caravan_inference.providers.base import Provider, ProviderOptions
 
 GROUP = "caravan.providers"
@@ -35,7 +36,8 @@ def create(options: ProviderOptions) -> Provider:
     found = classes().get(options.type)
     if found is None:
         known = ", ".join(sorted(classes()))
-        raise InvalidRequest(f"provider {options.id!r}: no such type {options.type!r}; known are {known}")
+        hint = f"; {wanting}" if (wanting := missing(options.type)) else ""
+        raise InvalidRequest(f"provider {options.id!r}: no such type {options.type!r}{hint}; known are {known}")
     return found(options)
 
 
