@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -25,6 +26,7 @@ KNOWN_TYPES: Final = (
     "inline::onnx-embeddings",
 )
 """For hints and editors only: a worker may have been given more."""
+_ANY_LLM: Final = "remote::any-llm-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,15 @@ def read(entry: Entry | None, environ: Mapping[str, str], problems: Problems) ->
         else:
             broken.add(name)
     return Providers(specs, frozenset(left_out), frozenset(broken))
+
+
+def _near(kind: str) -> str:
+    """The type that was probably meant; "" for one that is known or like none: a worker may have any-llm's."""
+    if kind in KNOWN_TYPES or kind.startswith(_ANY_LLM):
+        return ""
+    names = {known.partition("::")[2]: known for known in KNOWN_TYPES}
+    near = difflib.get_close_matches(kind.partition("::")[2], names, n=1, cutoff=0.8)
+    return names[near[0]] if near else ""
 
 
 def _entries(entry: Entry | None, problems: Problems) -> list[Entry]:
@@ -101,8 +112,8 @@ def _spec(
         problems.error(item, "a provider needs a type, such as remote::openai")
     elif reason := rules.provider_type_problem(kind):
         problems.error(found["type"], reason)
-    elif kind not in KNOWN_TYPES and (hint := did_you_mean(kind, KNOWN_TYPES)):
-        problems.warning(found["type"], f"no provider of type {kind!r} comes with Caravan.{hint}")
+    elif near := _near(kind):
+        problems.warning(found["type"], f"no provider of type {kind!r} comes with Caravan. Did you mean {near!r}?")
     config: Any = {}
     if "config" in found and found["config"].value is not None:
         config = expand(found["config"], environ, problems)
