@@ -27,7 +27,7 @@ _LOOKS: Final = (
     r"\bsk-[A-Za-z0-9_-]{16,}",
     r"\b(?:gsk|hf|xai|nvapi|pplx|r8|npm|tgp_v1|glpat|github_pat|gh[opusr])[_-][A-Za-z0-9_-]{16,}",
     r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
-    r"\bAIza[A-Za-z0-9_-]{35}",
+    r"\bAIza[A-Za-z0-9_-]{35,}",
     r"\bxox[abeprs]-[A-Za-z0-9-]{10,}",
     r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",  # JSON web tokens
     r"\bS[AOU][A-Z2-7]{56}\b",  # seeds of NATS
