@@ -41,6 +41,8 @@ def up(
     Ports of the servers are free ones, secrets are made at the first start and kept in the data folder. Ctrl-C (or
     `caravan down`) lets open requests finish and leaves nothing running; a second Ctrl-C does not wait for them.
     """
+    from caravan_contracts.channels import SERVICES
+
     from caravan.runtime import services
     from caravan.runtime.options import MeshOptions, find_stack, parse_scale
 
@@ -49,7 +51,7 @@ def up(
         host=host,
         port=port,
         stack=find_stack(config),
-        scale=parse_scale(scale or (), services.installed()),
+        scale=parse_scale(scale or (), [name for name in SERVICES if name in services.installed()]),
         local_model=not no_local_model,
     )
     if descriptor := os.environ.pop("CARAVAN_EVENTS_FD", ""):

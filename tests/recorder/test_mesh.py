@@ -300,3 +300,25 @@ def test_mistakes_are_told_in_one_line(
     assert done.returncode == 1
     assert problem in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_recordings_stand_in_for_a_provider_that_no_worker_serves(upstream: PacedUpstream, tmp_path: Path) -> None:
+    stack = f"""
+providers:
+  - {{id: up, type: remote::openai-compatible, config: {{base_url: "{upstream.url}"}}}}
+models:
+  - {{id: up/plain, provider: up, provider_model_id: plain, aliases: [nickname]}}
+"""
+    left_out = {"CARAVAN_INFERENCE_EXCLUDE": "remote::openai-compatible"}
+    alone = RunningMesh(tmp_path, upstream, stack=stack, environment=left_out)
+    path = tmp_path / "made.jsonl"
+    made = cassette.streamed("plain", {"model": "up/plain", "messages": HELLO, "tools": TOOLS}, [])
+    cassette.write(path, [made])
+    alone.start()
+    try:
+        with replaying(alone, path, "--provider", "up"):
+            assert ask(alone, "up/plain").data == ask(alone, "nickname").data == made.answer
+        assert "up/plain" in alone.model_ids(), "the provider of the stack file stays"
+    finally:
+        alone.stop()

@@ -27,6 +27,7 @@ GONE_SECONDS: Final = 3.5
 """Silence of a caller that used to answer after which it is taken for dead."""
 IDLE_SECONDS: Final = 10.0
 """How long a caller that never answers discovery is listened to after its last request."""
+STALL_SECONDS: Final = 1.0
 _NAME: Final = "caravan-"
 _USERS: Final = frozenset(user for channel in CHANNELS if RECORDER in channel.observers for user in channel.publishers)
 
@@ -127,11 +128,14 @@ class Callers:
 
     async def _follow(self) -> None:
         while True:
+            before = _now()
             await asyncio.sleep(PING_SECONDS)
             now = _now()
-            if not self._transport.connected:
+            stalled = now - before > PING_SECONDS + STALL_SECONDS  # this machine slept: answers may wait to be read
+            if stalled or not self._transport.connected:
                 for ear in self._ears.values():
                     ear.heard = now
+            if not self._transport.connected:
                 continue
             self._ping()
             busy = self._busy()

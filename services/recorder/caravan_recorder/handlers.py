@@ -17,7 +17,7 @@ from caravan_contracts.errors import CaravanError
 from caravan_contracts.inference import CallSpec
 from caravan_storage.blobs import Claim
 
-from caravan_recorder.callers import Callers
+from caravan_recorder.callers import STALL_SECONDS, Callers
 from caravan_recorder.options import Filter
 from caravan_recorder.recorder import Recorder
 from caravan_recorder.tapes import Loss, Tape
@@ -107,6 +107,9 @@ class Tap:
 
     async def _sweep(self) -> None:
         while True:
+            before = time.monotonic()
             await asyncio.sleep(_SWEEP_SECONDS)
-            if self._transport.connected:
-                self._tapes.sweep(time.monotonic())
+            now = time.monotonic()
+            # after a stall of this process frames may wait to be read: nobody is silent before they are
+            if self._transport.connected and now - before < _SWEEP_SECONDS + STALL_SECONDS:
+                self._tapes.sweep(now)
