@@ -18,9 +18,7 @@ from caravan_contracts.inference import Verb
 from caravan_contracts.registry import ModelType
 from caravan_inference.providers.base import ProviderOptions
 from caravan_inference.providers.onnx_embeddings import OnnxEmbeddings
-from caravan_inference.providers.onnx_embeddings.batches import MAX_ROWS, MAX_TOKENS, by_length
-from hypothesis import given
-from hypothesis import strategies as st
+from caravan_inference.providers.onnx_embeddings.batches import MAX_ROWS
 
 from tests.providers.contract import ProviderContract, Recorder, make_call, whole
 
@@ -171,13 +169,31 @@ async def test_a_large_answer_is_written_in_pieces(provider: OnnxEmbeddings) -> 
     assert len(result.tail) <= 256 * 1024
 
 
-@given(lengths=st.lists(st.integers(1, 256), max_size=200))
-def test_every_text_is_in_one_batch_and_batches_are_bounded(lengths: list[int]) -> None:
-    batches = list(by_length(lengths))
-    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
-    for batch in batches:
-        assert len(batch) <= MAX_ROWS
-        assert len(batch) * max(lengths[i] for i in batch) <= MAX_TOKENS
+@in_module
+async def test_calls_that_come_together_are_computed_together(provider: OnnxEmbeddings) -> None:
+    texts = [f"question number {i}" for i in range(12)]
+    alone = [(await vectors(provider, text))[0] for text in texts]
+    runs = provider.turns.runs
+    together = await asyncio.gather(*(ask(provider, text) for text in texts))
+    assert provider.turns.runs - runs <= 3
+    for one, answer in zip(alone, together, strict=True):
+        assert answer["usage"]["prompt_tokens"] > 0
+        # int8 activations are scaled per batch, so the last digits depend on the company
+        assert dot(one, answer["data"][0]["embedding"]) > 0.99
+
+
+@in_module
+async def test_a_cancelled_call_does_not_hurt_its_company(provider: OnnxEmbeddings) -> None:
+    texts = [f"question number {i}" for i in range(8)]
+    tasks = [asyncio.create_task(ask(provider, text)) for text in texts]
+    await asyncio.wait(tasks, timeout=0.002)
+    for task in tasks[::2]:
+        task.cancel()
+    ends = await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(isinstance(end, dict) for end in ends[1::2])
+    for text, end in zip(texts[1::2], ends[1::2], strict=True):
+        assert isinstance(end, dict)
+        assert dot((await vectors(provider, text))[0], end["data"][0]["embedding"]) > 0.99
 
 
 @in_module

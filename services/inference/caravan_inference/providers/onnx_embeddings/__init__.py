@@ -4,6 +4,7 @@ A call goes through these rooms, in this order:
 
 - :mod:`provider`: takes the call, writes the answer
 - :mod:`inputs`: the client's JSON, checked
+- :mod:`turns`, :mod:`batches`: the texts of all calls, merged into runs of the model
 - :mod:`model`: tokens in, vectors out (the only module that imports numpy and the runtimes; loaded at the start)
 - :mod:`answer`: vectors as OpenAI's JSON
 

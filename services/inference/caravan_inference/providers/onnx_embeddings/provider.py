@@ -1,4 +1,4 @@
-"""The provider of sentence embeddings: one model, one thread that feeds it."""
+"""The provider of sentence embeddings: one model, one thread that feeds it with the texts of all calls."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from caravan_contracts.registry import DiscoveredModel, ModelType
 from caravan_inference.providers.base import Call, Output, ProviderOptions, Result
 from caravan_inference.providers.onnx_embeddings import answer, inputs, weights
 from caravan_inference.providers.onnx_embeddings import options as opt
-from caravan_inference.providers.onnx_embeddings.batches import by_length
+from caravan_inference.providers.onnx_embeddings.batches import cost_of_run
+from caravan_inference.providers.onnx_embeddings.turns import Turns
 
 if TYPE_CHECKING:
     from caravan_inference.providers.onnx_embeddings.model import Model, Vectors
@@ -26,6 +27,9 @@ _T = TypeVar("_T")
 _Args = TypeVarTuple("_Args")
 _PIECE = 256 * 1024
 _TOKENIZE_AT_ONCE = 64
+_SMALL = 8
+_SMALL_BYTES = 4 * 1024
+"""Up to here, reading and writing cost less than going to a thread."""
 
 
 class OnnxEmbeddings:
@@ -39,8 +43,9 @@ class OnnxEmbeddings:
         self._model: Model | None = None
         self._model_id = ""
         self._running = 0
-        # One thread computes: calls come to it batch by batch, so that a large call and a small one take turns.
+        # One thread computes, batch by batch, so that a large call and a small one take turns.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="onnx")
+        self.turns = Turns(self._compute, cost_of_run(self._config.threads))
 
     async def start(self) -> None:
         """Check and load the model (about 0.3 s of CPU)."""
@@ -48,6 +53,7 @@ class OnnxEmbeddings:
 
     async def close(self) -> None:
         """Free the model."""
+        await self.turns.close()
         self._model = None
         await asyncio.to_thread(self._thread.shutdown, wait=True, cancel_futures=True)
 
@@ -79,20 +85,12 @@ class OnnxEmbeddings:
     async def _embed(self, call: Call, output: Output, began: float) -> Result:
         model = self._started
         asked = inputs.read(call.body, model.dimension)
-        tokens: list[list[int]] = []
-        for start in range(0, len(asked.inputs), _TOKENIZE_AT_ONCE):
-            part = asked.inputs[start : start + _TOKENIZE_AT_ONCE]
-            tokens += await asyncio.to_thread(model.tokens, part)
-        lengths = [len(row) for row in tokens]
-        vectors: list[Vectors | None] = [None] * len(tokens)
-        for positions in by_length(lengths):
-            made = await self._in_turn(model.embed, [tokens[i] for i in positions])
-            for i, vector in zip(positions, made, strict=True):
-                vectors[i] = vector
-        total = sum(lengths)
-        complete = [vector for vector in vectors if vector is not None]
-        encode = partial(answer.encode, as_base64=asked.base64)
-        body = await asyncio.to_thread(encode, complete, call.spec.shown_model, total)
+        small = len(asked.inputs) <= _SMALL and len(call.body) <= _SMALL_BYTES
+        tokens = model.tokens(asked.inputs) if small else await self._tokens(asked.inputs)
+        total = sum(map(len, tokens))
+        vectors = await self.turns.vectors(tokens)
+        encode = partial(answer.encode, vectors, call.spec.shown_model, total, as_base64=asked.base64)
+        body = encode() if small else await asyncio.to_thread(encode)
         summary = Summary(
             model=self._model_id,
             usage=Usage(prompt_tokens=total),
@@ -104,6 +102,16 @@ class OnnxEmbeddings:
             if not output.write(body[start : start + _PIECE]):
                 await output.room()
         return Result(summary, body[last:])
+
+    async def _tokens(self, texts: list[inputs.Text]) -> list[list[int]]:
+        made: list[list[int]] = []
+        for start in range(0, len(texts), _TOKENIZE_AT_ONCE):
+            made += await asyncio.to_thread(self._started.tokens, texts[start : start + _TOKENIZE_AT_ONCE])
+        return made
+
+    async def _compute(self, rows: list[list[int]]) -> Sequence[Vectors]:
+        made: Vectors = await self._in_turn(self._started.embed, rows)
+        return list(made)
 
     async def _in_turn(self, work: Callable[[*_Args], _T], *args: *_Args) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
