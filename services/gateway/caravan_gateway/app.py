@@ -34,6 +34,7 @@ from pydantic import ValidationError
 from caravan_gateway import errors, health, models, openapi, providers, rerank_alpha
 from caravan_gateway.auth import Authenticator
 from caravan_gateway.completions import CompletionRoute
+from caravan_gateway.connection import Connection
 from caravan_gateway.edge import Edge
 from caravan_gateway.resources import Resources
 from caravan_gateway.settings import Settings
@@ -96,8 +97,9 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     hot = {path: CompletionRoute(verb, path, client, auth, watch, settings) for path, verb in openapi.ROUTES.items()}
     alpha = CompletionRoute(Verb.RERANK, rerank_alpha.PATH, client, auth, watch, settings)
     config = uvicorn.Config(
-        Edge({**hot, rerank_alpha.PATH: rerank_alpha.AlphaRerank(alpha, settings)}, app),
-        http="httptools",
+        Edge({**hot, rerank_alpha.PATH: rerank_alpha.AlphaRerank(alpha, settings)}, app, settings.body_timeout),
+        http=Connection,
+        ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,

@@ -69,6 +69,8 @@ def error_headers(error: CaravanError) -> Headers:
         made.append((b"retry-after-ms", str(int(error.retry_after * 1000)).encode()))
     if error.code == "insufficient_quota" or error.status == 409:
         made.append((b"x-should-retry", b"false"))
+    if error.status == 408:
+        made.append((b"connection", b"close"))  # the rest of that body may never come
     if error.status == 401:
         made.append((b"www-authenticate", b"Bearer"))
     return made

@@ -7,20 +7,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from typing import Final
 
 from caravan_bus import metrics, tracing
-from caravan_contracts.errors import MethodNotAllowed
+from caravan_contracts.errors import ClientGone, MethodNotAllowed, RequestTooLarge
 
 from caravan_gateway import asgi
 from caravan_gateway.asgi import App, Event, Receive, Scope, Send
 
 OLD_PREFIX = "/v1/openai/v1/"
+MAX_BODY: Final = 256 * 1024
+"""Bytes of a body that FastAPI reads: it takes any, and all of it, before it asks who sends it. A resource of the
+registry has at most 64 KiB."""
 
 
 class Edge:
     """Wraps the FastAPI app."""
 
-    def __init__(self, hot: Mapping[str, App], rest: App) -> None:
+    def __init__(self, hot: Mapping[str, App], rest: App, body_timeout: float) -> None:
+        """`body_timeout`: seconds a client of `rest` may take to send its body."""
+        self._body_timeout = body_timeout
         self._hot = dict(hot)
         old = {path.removeprefix("/v1/"): app for path, app in hot.items() if path.startswith("/v1/")}
         self._hot.update({OLD_PREFIX + path: app for path, app in old.items()})
@@ -58,11 +64,35 @@ class Edge:
             await send(event)
 
         try:
-            await self._rest(scope, receive, send_named)
+            await self._with_body(scope, receive, send_named)
+        except ClientGone as error:
+            status = error.status
         finally:
             route = getattr(scope.get("route"), "path", "unknown")
             metrics.HTTP_REQUESTS.labels(route, scope["method"], str(status)).inc()
             metrics.HTTP_SECONDS.labels(route).observe(time.perf_counter() - began)
+
+    async def _with_body(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            body = await asgi.read_body(dict(scope["headers"]), receive, MAX_BODY, self._body_timeout)
+        except (RequestTooLarge, asgi.BodyTimeout) as error:
+            await asgi.send_json(send, error.status, error.to_json(), asgi.error_headers(error))
+            return
+        await self._rest(scope, _once(body, receive), send)
+
+
+def _once(body: bytes, receive: Receive) -> Receive:
+    """A body that was read, then what comes after it: the client's leaving."""
+    waiting = True
+
+    async def receive_again() -> Event:
+        nonlocal waiting
+        if waiting:
+            waiting = False
+            return {"type": "http.request", "body": body, "more_body": False}
+        return await receive()
+
+    return receive_again
 
 
 async def _refuse(scope: Scope, send: Send) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from caravan_bus import metrics
-from caravan_contracts.errors import CaravanError, InvalidRequest, MethodNotAllowed, NotFound
+from caravan_contracts.errors import CaravanError, InvalidJSON, InvalidRequest, MethodNotAllowed, NotFound
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -32,6 +32,8 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
+        if first["type"] == "json_invalid":
+            return response(InvalidJSON(f"the body is no JSON that can be read: {first['ctx']['error']}"))
         where = ".".join(str(part) for part in first["loc"] if part != "body")
         text = f"'{where}': {first['msg']}" if where else str(first["msg"])
         return response(InvalidRequest(text, param=where or None, code="invalid_type"))
@@ -43,6 +45,8 @@ def install(app: FastAPI) -> None:
             return response(NotFound(f"there is no route {where}; see /docs", code="unknown_route"))
         if error.status_code == 405:
             return response(MethodNotAllowed(f"{where}: this route does not take {request.method}; see /docs"))
+        if error.status_code == 400:  # what FastAPI says of JSON that is nested too deeply, or is no UTF-8
+            return response(InvalidJSON("the body is no JSON that can be read"))
         made = InvalidRequest(str(error.detail))
         made.status = error.status_code
         return response(made)

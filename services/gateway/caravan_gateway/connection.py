@@ -1,0 +1,141 @@
+"""A client's connection: uvicorn's, with the bounds that it has not.
+
+- A head (request line and headers) of at most 64 KiB, within 30 seconds; a connection that never sends one is closed.
+- What is no HTTP is refused in OpenAI's shape too.
+- A request that is sent before the answer to the one before it ("pipelining") is not read, and the connection is
+  closed after that answer: with it queued, uvicorn would neither see nor say that the client of the first has gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from caravan_bus import tracing
+from caravan_contracts.errors import CaravanError, InvalidRequest
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from caravan_gateway import asgi
+from caravan_gateway.asgi import Receive, Scope, Send
+
+MAX_HEAD: Final = 64 * 1024
+"""Bytes. With a body of the bus's inline limit beside it, it is well below the largest message."""
+HEAD_SECONDS: Final = 30.0
+
+
+class HeadTooLarge(InvalidRequest):
+    """Request line and headers are over :data:`MAX_HEAD`."""
+
+    status = 431
+    code = "request_header_fields_too_large"
+
+
+class Connection(HttpToolsProtocol):
+    """One connection; made by uvicorn."""
+
+    _in_head = False
+    _head_bytes = 0
+    _dropping = False
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._timer = self.loop.call_later(HEAD_SECONDS, self._too_slow)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._dropping or self._is_busy():
+            self._drop()
+            return
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if not self._in_head:
+            self._head_bytes = 0
+        elif self._head_bytes > MAX_HEAD:
+            self._refuse(_too_large())
+        elif self._timer is None:
+            self._timer = self.loop.call_later(HEAD_SECONDS, self._too_slow)
+
+    def on_message_begin(self) -> None:
+        if self._is_busy():
+            self._drop()
+            return
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        if self._dropping:
+            return
+        self._in_head = False
+        self._stop_timer()
+        app = self.app
+        if self._head_bytes > MAX_HEAD and len(self.url) + _size(self.headers) > MAX_HEAD:
+            self.app = _refuse_head
+        super().on_headers_complete()
+        self.app = app
+
+    def on_body(self, body: bytes) -> None:
+        if not self._dropping:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if not self._dropping:
+            super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(InvalidRequest("this is no HTTP/1.1 request", code="invalid_http"))
+
+    def _is_busy(self) -> bool:
+        """Whether a request was read to its end and is not answered yet."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and not cycle.more_body and not cycle.response_complete
+
+    def _drop(self) -> None:
+        self._dropping = True
+        self.cycle.keep_alive = False
+
+    def _too_slow(self) -> None:
+        self._timer = None
+        if self._in_head:
+            self._refuse(asgi.BodyTimeout(f"the request's headers did not arrive within {HEAD_SECONDS:g} s"))
+        elif not self._is_busy():
+            self.transport.close()
+
+    def _refuse(self, error: CaravanError) -> None:
+        """Answer in the app's place, and close. Nothing can be said any more when an answer has begun."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.response_complete or not cycle.response_started:
+            body = error.to_json()
+            lines = (
+                b"content-type: application/json",
+                b"content-length: %d" % len(body),
+                b"connection: close",
+                b"x-request-id: req_" + tracing.new_id().encode(),
+            )
+            self.transport.write(STATUS_LINE[error.status] + b"\r\n".join(lines) + b"\r\n\r\n" + body)
+        if cycle is not None:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self.transport.close()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+async def _refuse_head(scope: Scope, receive: Receive, send: Send) -> None:
+    error = _too_large()
+    headers = [(b"connection", b"close"), (b"x-request-id", b"req_" + tracing.new_id().encode())]
+    await asgi.send_json(send, error.status, error.to_json(), headers)
+
+
+def _too_large() -> HeadTooLarge:
+    return HeadTooLarge(f"the request's headers have more than {MAX_HEAD} bytes")
+
+
+def _size(headers: list[tuple[bytes, bytes]]) -> int:
+    return sum(len(name) + len(value) for name, value in headers)

@@ -1,0 +1,153 @@
+"""Bounds of a connection: heads, bodies of the routes behind FastAPI, slow clients, pipelining."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import uvicorn
+from caravan_gateway import connection, edge
+from caravan_gateway.asgi import App, Receive, Scope, Send
+from caravan_gateway.edge import Edge
+
+CRLF = b"\r\n"
+HEAD = b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+
+
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    event = await receive()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"%d" % len(event["body"])})
+
+
+@asynccontextmanager
+async def serving(app: App) -> AsyncIterator[tuple[str, int]]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setblocking(False)
+    server = uvicorn.Server(uvicorn.Config(app, http=connection.Connection, ws="none", lifespan="off", log_config=None))
+    server.capture_signals = _nothing  # type: ignore[method-assign, assignment]
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield listener.getsockname()
+    finally:
+        server.should_exit = server.force_exit = True
+        await asyncio.wait_for(task, 5)
+
+
+def _nothing() -> Any:
+    import contextlib
+
+    return contextlib.nullcontext()
+
+
+@pytest.fixture
+async def ask() -> AsyncIterator[Callable[[bytes], Awaitable[bytes]]]:
+    """Send bytes on a connection of its own; all that comes back before it is closed."""
+    async with serving(Edge({}, echo, body_timeout=0.2)) as (host, port):
+
+        async def sent(data: bytes) -> bytes:
+            reader, writer = await asyncio.open_connection(host, port)
+            try:
+                writer.write(data)
+                async with asyncio.timeout(5):
+                    return await reader.read()
+            finally:
+                writer.close()
+
+        yield sent
+
+
+def error_of(answer: bytes, status: int) -> str:
+    head, _, body = answer.partition(CRLF * 2)
+    assert head.startswith(b"HTTP/1.1 %d " % status), answer
+    assert b"x-request-id: req_" in head
+    error = json.loads(body)["error"]
+    assert error.keys() == {"message", "type", "param", "code"}
+    return str(error["code"])
+
+
+async def test_a_head_over_the_limit_is_refused_whole_or_in_pieces(ask: Callable[[bytes], Awaitable[bytes]]) -> None:
+    key = b"x-ogx-provider-data: " + b"k" * connection.MAX_HEAD
+    assert error_of(await ask(HEAD + key), 431) == "request_header_fields_too_large"
+    whole = HEAD + key + CRLF + b"content-length: 2\r\n\r\n{}"
+    assert error_of(await ask(whole), 431) == "request_header_fields_too_large"
+
+
+async def test_a_large_body_behind_a_small_head_is_no_large_head(ask: Callable[[bytes], Awaitable[bytes]]) -> None:
+    body = b"x" * (200 * 1024)
+    head = HEAD + b"connection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
+    assert b"204800" in await ask(head + body)
+
+
+@pytest.mark.parametrize("began", [b"", HEAD], ids=["nothing", "half a head"])
+async def test_a_head_that_does_not_come_gives_its_connection_up(
+    ask: Callable[[bytes], Awaitable[bytes]], monkeypatch: pytest.MonkeyPatch, began: bytes
+) -> None:
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.1)
+    answer = await ask(began)
+    assert answer == b"" if not began else error_of(answer, 408) == "request_timeout"
+
+
+async def test_a_body_is_bounded_in_size_and_time_before_fastapi_reads_it(
+    ask: Callable[[bytes], Awaitable[bytes]],
+) -> None:
+    said = HEAD + b"connection: close\r\ncontent-length: %d\r\n\r\n" % (edge.MAX_BODY + 1)
+    assert error_of(await ask(said), 413) == "request_too_large"
+    chunk = b"x" * (edge.MAX_BODY + 1)
+    chunked = HEAD + b"connection: close\r\ntransfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n" % (len(chunk), chunk)
+    assert error_of(await ask(chunked), 413) == "request_too_large"
+    late = HEAD + b"content-length: 5\r\n\r\nab"
+    assert error_of(await ask(late), 408) == "request_timeout"  # and the connection is closed, or this would hang
+
+
+async def test_what_is_no_http_is_refused_in_our_shape(ask: Callable[[bytes], Awaitable[bytes]]) -> None:
+    for wrong in (
+        b"FOO / HTTP/1.1\r\n\r\n",
+        b"\x16\x03\x01",
+        HEAD + b"content-length: 1\r\ncontent-length: 2\r\n\r\nx",
+    ):
+        assert error_of(await ask(wrong), 400) == "invalid_http"
+    both = HEAD + b"content-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"
+    assert error_of(await ask(both), 400) == "invalid_http"
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_leaving_is_seen_behind_a_pipelined_request_too(together: bool) -> None:
+    began, left = asyncio.Event(), asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        began.set()
+        assert (await receive())["type"] == "http.disconnect"
+        left.set()
+
+    request = HEAD + b"content-length: 2\r\n\r\n{}"
+    async with serving(app) as (host, port):
+        _, writer = await asyncio.open_connection(host, port)
+        writer.write(request * 2 if together else request)
+        async with asyncio.timeout(3):
+            await began.wait()
+            if not together:
+                writer.write(request)
+                await writer.drain()
+            writer.transport.abort()
+            await left.wait()
+
+
+async def test_one_request_after_the_other_on_one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.1)
+    request = HEAD + b"content-length: 2\r\n\r\n{}"
+    async with serving(echo) as (host, port):
+        reader, writer = await asyncio.open_connection(host, port)
+        async with asyncio.timeout(3):
+            for _ in range(5):
+                writer.write(request[:30])
+                await writer.drain()
+                writer.write(request[30:])
+                assert b"200 OK" in await reader.readuntil(b"0\r\n\r\n")
+        writer.close()
