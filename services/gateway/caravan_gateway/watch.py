@@ -18,13 +18,14 @@ log = logging.getLogger(__name__)
 
 TICK: Final = 0.25
 PING_SECONDS: Final = 10.0
+PING_PATIENCE: Final = 1.0
 _PING: Final = {"type": "http.response.body", "body": b": ping\n\n", "more_body": True}
 
 
 class Watched:
     """One request under way."""
 
-    __slots__ = ("gone", "last_write", "receive", "send", "streaming", "task", "ticks", "waiter", "writing")
+    __slots__ = ("gone", "last_write", "ping", "receive", "send", "streaming", "task", "ticks", "waiter", "writing")
 
     def __init__(self, receive: Receive, send: Send) -> None:
         task = asyncio.current_task()
@@ -39,6 +40,7 @@ class Watched:
         self.last_write = 0.0
         self.ticks = 0
         self.waiter: asyncio.Task[None] | None = None
+        self.ping: asyncio.Task[None] | None = None
 
 
 class Watch:
@@ -61,8 +63,9 @@ class Watch:
     def remove(self, watched: Watched) -> None:
         """It is over."""
         self._open.discard(watched)
-        if watched.waiter is not None:
-            watched.waiter.cancel()
+        for task in (watched.waiter, watched.ping):
+            if task is not None:
+                task.cancel()
 
     async def close(self) -> None:
         """Stop watching."""
@@ -78,10 +81,20 @@ class Watch:
                     watched.waiter = asyncio.create_task(_wait_for_disconnect(watched))
                 if watched.streaming and not watched.writing and now - watched.last_write >= PING_SECONDS:
                     watched.last_write = now
-                    try:
-                        await asyncio.wait_for(watched.send(_PING), 1.0)
-                    except (TimeoutError, OSError) as error:
-                        log.debug("a client does not take its heartbeat: %r", error)
+                    # in a task of its own: a client that takes nothing keeps no other waiting
+                    watched.ping = asyncio.create_task(_ping(watched))
+
+
+async def _ping(watched: Watched) -> None:
+    if not watched.streaming or watched.writing:
+        return  # it ended, or went on, before this task's turn came
+    try:
+        async with asyncio.timeout(PING_PATIENCE):
+            await watched.send(_PING)
+    except (TimeoutError, OSError) as error:
+        log.debug("a client does not take its heartbeat: %r", error)
+    except RuntimeError as error:  # uvicorn's word for an answer that is complete
+        log.debug("an answer ended before its heartbeat: %s", error)
 
 
 async def _wait_for_disconnect(watched: Watched) -> None:

@@ -1,0 +1,86 @@
+"""Heartbeats and leaving clients: no client may spoil it for the others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from caravan_gateway.asgi import Event
+from caravan_gateway.watch import Watch, Watched
+
+
+class Client:
+    """What uvicorn gives a request, under control."""
+
+    def __init__(self) -> None:
+        self.gone = asyncio.Event()
+        self.pinged = asyncio.Event()
+        self.stalls = asyncio.Event()
+        self.stalls.set()
+        self.answered = False
+
+    async def receive(self) -> Event:
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, event: Event) -> None:
+        await self.stalls.wait()
+        if self.answered:
+            raise RuntimeError("Unexpected ASGI message 'http.response.body' sent, after response already completed.")
+        assert event["body"] == b": ping\n\n"
+        self.pinged.set()
+
+
+@pytest.fixture
+async def watch() -> AsyncIterator[Watch]:
+    made = Watch(lambda: 1000.0)
+    yield made
+    await made.close()
+
+
+def streaming(watch: Watch, client: Client) -> tuple[asyncio.Task[None], asyncio.Future[Watched]]:
+    added: asyncio.Future[Watched] = asyncio.get_running_loop().create_future()
+
+    async def request() -> None:
+        watched = watch.add(client.receive, client.send)
+        watched.streaming = True
+        added.set_result(watched)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            watch.remove(watched)
+
+    return asyncio.create_task(request()), added
+
+
+async def test_an_answer_that_ended_before_its_heartbeat_ends_no_watch(watch: Watch) -> None:
+    early, late = Client(), Client()
+    early.answered = True
+    one, _ = streaming(watch, early)
+    two, _ = streaming(watch, late)
+    async with asyncio.timeout(2):
+        await late.pinged.wait()
+        late.gone.set()
+        with pytest.raises(asyncio.CancelledError):
+            await two
+    one.cancel()
+    await asyncio.gather(one, return_exceptions=True)
+
+
+async def test_clients_that_take_nothing_keep_no_other_waiting(watch: Watch) -> None:
+    stalled = [Client() for _ in range(20)]
+    for client in stalled:
+        client.stalls.clear()
+    tasks = [streaming(watch, client)[0] for client in stalled]
+    good = Client()
+    task, _ = streaming(watch, good)
+    async with asyncio.timeout(2):
+        await good.pinged.wait()
+        good.gone.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    for other in tasks:
+        other.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert len(watch) == 0
