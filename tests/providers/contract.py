@@ -124,10 +124,21 @@ class ProviderContract:
         "max_tokens": 8,
     }
     completion: ClassVar[Mapping[str, Any]] = {"prompt": "One, two,", "temperature": 0, "seed": 1, "max_tokens": 5}
+    rerank: ClassVar[Mapping[str, Any]] = {"query": "colours", "documents": ["red and blue", "a number", "three"]}
 
     def needs(self, verb: Verb) -> None:
         if verb not in self.verbs:
             pytest.skip(f"it does not serve {verb}")
+
+    def any_call(self) -> tuple[Verb, Mapping[str, Any]]:
+        verb = min(self.verbs)
+        bodies = {
+            Verb.CHAT: self.chat,
+            Verb.COMPLETIONS: self.completion,
+            Verb.EMBEDDINGS: {"input": "one"},
+            Verb.RERANK: self.rerank,
+        }
+        return verb, bodies[verb]
 
     async def test_it_is_a_provider(self, provider: Provider) -> None:
         assert isinstance(provider, Provider)
@@ -208,6 +219,16 @@ class ProviderContract:
         assert result.summary.usage is not None
         assert result.summary.usage.prompt_tokens == body["usage"]["prompt_tokens"] > 0
 
+    async def test_a_ranking_is_best_first_and_no_longer_than_asked(self, provider: Provider) -> None:
+        self.needs(Verb.RERANK)
+        body, result = await whole(provider, make_call(Verb.RERANK, self.model, {**self.rerank, "top_n": 2}))
+        assert body["model"] == SHOWN
+        scores = [row["relevance_score"] for row in body["results"]]
+        assert scores == sorted(scores, reverse=True)
+        assert len({row["index"] for row in body["results"]} & {0, 1, 2}) == len(scores) == 2
+        assert result.summary.response_id == body["id"]
+        assert result.summary.content_type == JSON_BODY
+
     async def test_it_writes_nothing_without_credit(self, provider: Provider) -> None:
         self.needs(Verb.CHAT)
         out = Recorder(credit=1)
@@ -233,14 +254,12 @@ class ProviderContract:
                 await asyncio.wait_for(task, 5)
 
     async def test_a_call_whose_time_is_over_says_so(self, provider: Provider) -> None:
-        verb = min(self.verbs)
-        body = {Verb.CHAT: self.chat, Verb.COMPLETIONS: self.completion, Verb.EMBEDDINGS: {"input": "one"}}[verb]
+        verb, body = self.any_call()
         with pytest.raises(DeadlineExceeded):
             await whole(provider, make_call(verb, self.model, body, seconds=-1))
 
     async def test_it_serves_on_after_cancelled_calls(self, provider: Provider) -> None:
-        verb = min(self.verbs)
-        body = {Verb.CHAT: self.chat, Verb.COMPLETIONS: self.completion, Verb.EMBEDDINGS: {"input": "one"}}[verb]
+        verb, body = self.any_call()
         for _ in range(2 * min(provider.options.slots, 8)):
             task = asyncio.create_task(whole(provider, make_call(verb, self.model, body)))
             await asyncio.wait([task], timeout=0.01)

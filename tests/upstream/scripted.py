@@ -222,7 +222,7 @@ class ScriptedUpstream:
                     if name == "inband":
                         yield b'data: {"error":{"message":"scripted in-band","type":"server_error","code":500}}'
                     return
-                yield event({"content": word})
+                yield event({"content": word} if i else {"role": "assistant", "content": word})
             if name == "nofinish":
                 return
             yield event({}, "stop")
