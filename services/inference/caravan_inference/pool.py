@@ -7,6 +7,7 @@ import logging
 import os
 import random
 from dataclasses import dataclass, field
+from typing import Final, Literal
 
 from caravan_bus.registry_view import RegistryView
 from caravan_bus.requests import Requester
@@ -17,6 +18,7 @@ from caravan_contracts import references
 from caravan_contracts.context import SYSTEM, RequestContext
 from caravan_contracts.errors import CaravanError, InvalidRequest
 from caravan_contracts.registry import DiscoveredModel, ModelType, ProviderSpec, ReportAccepted, ReportModels
+from pydantic import ValidationError
 
 from caravan_inference.providers.base import Provider, ProviderOptions
 from caravan_inference.providers.discover import classes, create
@@ -26,6 +28,8 @@ log = logging.getLogger(__name__)
 
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
+_MAX_REPORT: Final = 768 * 1024
+"""Bytes of the models in a report, well below a bus message of 1 MiB."""
 
 
 @dataclass(slots=True)
@@ -52,6 +56,7 @@ class ProviderPool:
         self._slots = slots
         self._running: dict[str, _Running] = {}
         self._changed = asyncio.Event()
+        self._applying = False
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -79,21 +84,28 @@ class ProviderPool:
         if not self._view.loaded:
             return "waiting for the registry"
         late = [name for name, running in self._running.items() if not running.started.is_set()]
-        return f"starting {', '.join(sorted(late))}" if late or self._changed.is_set() else ""
+        behind = self._applying or self._changed.is_set()
+        return f"starting {', '.join(sorted(late))}" if late or behind else ""
 
     async def _follow(self) -> None:
         while True:
             await self._changed.wait()
+            self._changed.clear()  # first: what changes while this one is applied must not be forgotten
+            self._applying = True
             try:
                 await self._apply()
-            except CaravanError as error:
-                log.warning("the providers could not be brought up to date: %s", error.message)
-            self._changed.clear()
+            except Exception as error:
+                log.exception("the providers could not be brought up to date: %r", error)
+            self._applying = False
 
     async def _apply(self) -> None:
         wanted: dict[str, _Running] = {}
         for resource in self._view.catalog.all_providers():
-            spec = resource.provider
+            try:
+                spec = resource.provider
+            except ValidationError as error:
+                log.warning("provider %s cannot be read by this version: %s", resource.id, error)
+                continue
             if self._settings.serves(resource.id, spec.provider_type):
                 wanted[resource.id] = _Running(spec, resource.tenant)
         for name in list(self._running):
@@ -108,18 +120,19 @@ class ProviderPool:
     async def _stop(self, name: str) -> None:
         running = self._running.pop(name)
         self._slots.withdraw(name)
-        await cancel_and_wait(running.task, timeout=30.0)
-        if running.provider is not None:
-            await running.provider.close()
+        try:
+            await cancel_and_wait(running.task, timeout=30.0)
+            if running.provider is not None:
+                await running.provider.close()
+        except Exception as error:  # a provider of somebody else's may do anything; the others go on
+            log.exception("provider %s did not end as it should: %r", name, error)
 
     async def _run(self, name: str, running: _Running) -> None:
         """Start one provider and keep its models fresh, trying again for ever."""
         pause = _FIRST_PAUSE
         while True:
             try:
-                if running.provider is None:
-                    running.provider = await self._started(name, running)
-                models = await running.provider.models()
+                models = await self._models(name, running)
             except CaravanError as error:
                 if running.problem != error.message:
                     log.warning("provider %s: %s", name, error.message)
@@ -135,6 +148,21 @@ class ProviderPool:
             reported = await self._report(name, "ok", "", models)
             running.started.set()
             await asyncio.sleep(self._settings.refresh_seconds * random.uniform(0.9, 1.1) if reported else 1.0)
+
+    async def _models(self, name: str, running: _Running) -> list[DiscoveredModel]:
+        """Start it unless it runs, and ask what it has. Raises CaravanError and nothing else: a defect in one provider
+        must not keep its worker from serving the others."""
+        try:
+            if running.provider is None:
+                running.provider = await self._started(name, running)
+            return await running.provider.models()
+        except CaravanError:
+            raise
+        except Exception as error:
+            log.exception("provider %s failed in a way it should not", name)
+            raise CaravanError(
+                f"provider {name!r} failed: {type(error).__name__}; the log of its worker has more"
+            ) from error
 
     async def _started(self, name: str, running: _Running) -> Provider:
         spec = running.spec
@@ -154,9 +182,15 @@ class ProviderPool:
         log.info("provider %s of type %s is served here", name, spec.provider_type)
         return provider
 
-    async def _report(self, name: str, status: str, message: str, models: list[DiscoveredModel]) -> bool:
-        report = ReportModels.model_validate(
-            {"provider_id": name, "worker": self._worker, "status": status, "message": message[:500], "models": models}
+    async def _report(
+        self, name: str, status: Literal["ok", "error"], message: str, models: list[DiscoveredModel]
+    ) -> bool:
+        report = ReportModels(
+            provider_id=name,
+            worker=self._worker,
+            status=status,
+            message=message[:500],
+            models=_that_fit(name, models),
         )
         context = RequestContext("report-models", SYSTEM)
         try:
@@ -165,6 +199,22 @@ class ProviderPool:
             log.warning("the registry did not take the models of %s: %s", name, error.message)
             return False
         return True
+
+
+def _that_fit(name: str, models: list[DiscoveredModel]) -> list[DiscoveredModel]:
+    """As many of them, in their order, as one message takes."""
+    left = _MAX_REPORT
+    for count, model in enumerate(models):
+        left -= len(model.model_dump_json()) + 1
+        if left < 0:
+            log.warning(
+                "provider %s lists %d models, too many: %d are taken; name those you want in allowed_models",
+                name,
+                len(models),
+                count,
+            )
+            return models[:count]
+    return models
 
 
 def _differs(new: _Running, old: _Running) -> bool:
