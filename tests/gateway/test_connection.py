@@ -30,7 +30,7 @@ async def serving(app: App) -> AsyncIterator[tuple[str, int]]:
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setblocking(False)
     server = uvicorn.Server(uvicorn.Config(app, http=connection.Connection, ws="none", lifespan="off", log_config=None))
-    server.capture_signals = _nothing  # type: ignore[method-assign, assignment]
+    server.capture_signals = _nothing  # type: ignore[method-assign]
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         yield listener.getsockname()
