@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import shutil
-import signal
-import socket
-import sys
 from abc import ABC, abstractmethod
 from pathlib import Path
 
 from caravan_bus.memory import MemoryHub
 from caravan_bus.nats import NatsOptions, connect
 from caravan_bus.transport import Transport
+
+from tests.infrastructure import choice
 
 
 class Line(ABC):
@@ -47,36 +44,21 @@ class MemoryLine(Line):
 
 class NatsLine(Line):
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.port = free_port()
-        self.process: asyncio.subprocess.Process | None = None
+        self.server = choice.runtime().open_nats(folder)
         self.made: list[Transport] = []
 
     async def connect(self) -> Transport:
-        transport = await connect(NatsOptions(f"nats://127.0.0.1:{self.port}", "tester"), patience=10)
+        transport = await connect(NatsOptions(self.server.url, "tester"), patience=10)
         self.made.append(transport)
         return transport
 
     async def kill(self) -> None:
-        if self.process is not None:
-            self.process.send_signal(signal.SIGKILL)
-            await self.process.wait()
-            self.process = None
+        await self.server.kill()
 
     async def start(self) -> None:
-        program = shutil.which("nats-server", path=f"{Path(sys.executable).parent}") or "nats-server"
-        self.process = await asyncio.create_subprocess_exec(
-            program, "-a", "127.0.0.1", "-p", str(self.port), "-l", str(self.folder / "nats.log")
-        )
+        await self.server.start()
 
     async def close(self) -> None:
         for transport in self.made:
             await transport.close()
-        await self.kill()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        await self.server.close()

@@ -28,7 +28,7 @@ from caravan_contracts.registry import (
 from caravan_registry.app import serve
 from caravan_registry.settings import Settings
 
-from caravan.runtime import Infrastructure
+from tests.infrastructure.protocol import Servers
 
 ADMIN = Principal(subject="ada", roles=("admin",))
 
@@ -46,7 +46,7 @@ class Registry:
 
 
 class Bench:
-    def __init__(self, servers: Infrastructure, database_url: str, folder: Path) -> None:
+    def __init__(self, servers: Servers, database_url: str, folder: Path) -> None:
         self.servers = servers
         self.database_url = database_url
         self.folder = folder

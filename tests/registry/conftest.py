@@ -10,18 +10,19 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from caravan.runtime import Infrastructure
+from tests.infrastructure import choice
+from tests.infrastructure.protocol import Servers
 from tests.registry.bench import Bench
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Infrastructure]:
-    async with Infrastructure(tmp_path_factory.mktemp("registry") / "data") as running:
+async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Servers]:
+    async with choice.runtime().servers(tmp_path_factory.mktemp("registry")) as running:
         yield running
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def bench(servers: Infrastructure, tmp_path: Path) -> AsyncIterator[Bench]:
+async def bench(servers: Servers, tmp_path: Path) -> AsyncIterator[Bench]:
     name = f"test_{tmp_path.name}".lower().replace("-", "_")[-60:]
     admin = await asyncpg.connect(servers.database_url)
     await admin.execute(f'DROP DATABASE IF EXISTS "{name}"')

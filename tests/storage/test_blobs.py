@@ -21,7 +21,7 @@ from caravan_storage.blobs import (
 )
 from caravan_storage.redis import Redis
 
-from caravan.runtime import Infrastructure
+from tests.infrastructure.protocol import Servers
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -88,18 +88,18 @@ class TestMemoryBlobs(BlobsContract):
 
 class TestRedisBlobs(BlobsContract):
     @pytest_asyncio.fixture(autouse=True, loop_scope="session")
-    async def make(self, servers: Infrastructure) -> AsyncIterator[None]:
+    async def make(self, servers: Servers) -> AsyncIterator[None]:
         redis = Redis(servers.redis_url)
         self.blobs, self.brief = RedisBlobs(redis), RedisBlobs(redis, ttl=0.1)
         yield
         await self.blobs.close()
 
-    async def test_a_desk_of_its_own(self, servers: Infrastructure) -> None:
+    async def test_a_desk_of_its_own(self, servers: Servers) -> None:
         desk = RedisClaims.from_url(servers.redis_url)
         assert await desk.claim(await desk.check_in(b"x")) == b"x"
         await desk.close()
 
-    async def test_it_comes_back_with_redis(self, servers: Infrastructure) -> None:
+    async def test_it_comes_back_with_redis(self, servers: Servers) -> None:
         await self.blobs.put(b"x")
         await servers.kill("valkey")
         try:

@@ -13,7 +13,7 @@ from caravan_contracts.errors import DependencyDown
 from caravan_storage.migrations import Migration, MigrationError, load, migrate
 from caravan_storage.postgres import Postgres, PostgresOptions
 
-from caravan.runtime import Infrastructure
+from tests.infrastructure.protocol import Servers
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -22,7 +22,7 @@ TWO = Migration(2, "0002_two.sql", "ALTER TABLE one ADD COLUMN m int")
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def postgres(servers: Infrastructure) -> AsyncIterator[Postgres]:
+async def postgres(servers: Servers) -> AsyncIterator[Postgres]:
     admin = await asyncpg.connect(servers.database_url)
     await admin.execute("DROP DATABASE IF EXISTS storage WITH (FORCE)")
     await admin.execute("CREATE DATABASE storage")
@@ -53,7 +53,7 @@ async def test_a_transaction_that_raises_leaves_nothing(postgres: Postgres) -> N
 
 
 @pytest.mark.chaos
-async def test_it_says_who_is_down_and_comes_back_by_itself(servers: Infrastructure, postgres: Postgres) -> None:
+async def test_it_says_who_is_down_and_comes_back_by_itself(servers: Servers, postgres: Postgres) -> None:
     await postgres.wait_ready(patience=5)
     await servers.kill("postgres")
     try:
@@ -68,7 +68,7 @@ async def test_it_says_who_is_down_and_comes_back_by_itself(servers: Infrastruct
     await asyncio.wait_for(waiting, 10)
 
 
-async def test_a_wrong_password_is_told_without_the_password(servers: Infrastructure) -> None:
+async def test_a_wrong_password_is_told_without_the_password(servers: Servers) -> None:
     place = servers.database_url.rpartition("@")[2]
     wrong = Postgres(PostgresOptions(f"postgresql://caravan:hunter2@{place}"))
     with pytest.raises(DependencyDown, match="password authentication failed") as caught:
@@ -77,7 +77,7 @@ async def test_a_wrong_password_is_told_without_the_password(servers: Infrastruc
     await wrong.close()
 
 
-async def test_waiting_for_a_connection_has_an_end(servers: Infrastructure) -> None:
+async def test_waiting_for_a_connection_has_an_end(servers: Servers) -> None:
     small = Postgres(PostgresOptions(servers.database_url, max_connections=1, acquire_timeout=0.2))
     async with small.acquire():
         with pytest.raises(DependencyDown):
