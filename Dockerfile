@@ -1,5 +1,6 @@
 # Every image of Caravan, one target each:
 #   gateway  registry  inference (remote providers only)  inference-local (adds the local models)  tools (the command)
+#   inference-any-llm (adds the providers without OpenAI's API; --build-arg SDKS=bedrock,cohere names those with SDKs)
 #
 #   docker build --target gateway -t caravan/gateway .
 #
@@ -62,6 +63,11 @@ RUN --mount=type=cache,target=/root/.cache/uv $FETCH -r services/inference/pypro
 COPY --from=wheels /wheels /wheels
 RUN $OWN /wheels/caravan_contracts-* /wheels/caravan_bus-* /wheels/caravan_storage-* /wheels/caravan_inference-*
 
+# any-llm, and the SDKs of the upstreams that need one of their own.
+FROM inference-packages AS any-llm-packages
+ARG SDKS=
+RUN --mount=type=cache,target=/root/.cache/uv $FETCH "any-llm-sdk${SDKS:+[$SDKS]}" -r requirements/any-llm.txt
+
 FROM packages AS tools-packages
 RUN --mount=type=cache,target=/root/.cache/uv \
     $FETCH -r pyproject.toml -r services/gateway/pyproject.toml -r services/registry/pyproject.toml \
@@ -107,6 +113,10 @@ FROM service AS inference
 COPY --from=inference-packages /opt/caravan /opt/caravan
 ENTRYPOINT ["python", "-m", "caravan_inference"]
 LABEL org.opencontainers.image.title="Caravan inference worker"
+
+FROM inference AS inference-any-llm
+COPY --from=any-llm-packages /opt/caravan /opt/caravan
+LABEL org.opencontainers.image.title="Caravan inference worker with any-llm"
 
 FROM inference AS inference-local
 COPY --from=local-packages /opt/caravan-local /opt/caravan-local

@@ -2,13 +2,14 @@
 
 PYTHON ?=
 INSTALL_LOCAL ?= 1
+INSTALL_ANY_LLM ?= 1
 ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 # Two workers: the suites start real servers, so more of them only wait for each other.
 PYTEST_WORKERS ?= 2
 
-export PYTHON INSTALL_LOCAL
+export PYTHON INSTALL_LOCAL INSTALL_ANY_LLM
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up down test check fmt bench lock asyncapi schema clean

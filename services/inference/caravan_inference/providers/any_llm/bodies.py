@@ -16,6 +16,7 @@ from caravan_inference.providers.base import Call, Result
 def chat(answer: Any, call: Call, milliseconds: float) -> Result:
     """Of a ChatCompletion."""
     body = answer.model_dump(exclude_none=True)
+    body["id"] = identity = answer.id or f"chatcmpl-{call.context.request_id}"
     body["model"] = call.spec.shown_model
     body["created"] = body.get("created") or int(time.time())
     for choice in body["choices"]:
@@ -25,7 +26,7 @@ def chat(answer: Any, call: Call, milliseconds: float) -> Result:
         message.setdefault("content", None)
         choice.setdefault("logprobs", None)
     finish = answer.choices[0].finish_reason if answer.choices else ""
-    summary = Summary(answer.id, answer.model or "", finish or "", usage_of(answer.usage), milliseconds, JSON_BODY)
+    summary = Summary(identity, answer.model or "", finish or "", usage_of(answer.usage), milliseconds, JSON_BODY)
     return Result(summary, orjson.dumps(body))
 
 

@@ -74,5 +74,9 @@ class Package:
         options = dict(client)
         if self.kind.MAX_RETRIES_SUPPORT != "unsupported":
             options.setdefault("max_retries", 0)  # who asks decides about another try
+        elif self.blocks:
+            # botocore is the SDK that blocks, and says it in its own way
+            config = {"retries": {"total_max_attempts": 1}, **options.get("config", {})}
+            options["config"] = importlib.import_module("botocore.config").Config(**config)
         made: Client = self.kind(api_key=api_key or None, api_base=base_url or None, unified_exceptions=True, **options)
         return made
