@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import re
 import ssl
-from typing import Any
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from caravan_contracts.errors import InvalidRequest
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
@@ -11,6 +14,13 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from caravan_inference.providers.base import ProviderOptions
 from caravan_inference.providers.openai_compatible.presets import PRESETS, Preset
 from caravan_inference.providers.openai_compatible.rerank import Dialect
+
+_AUTH: Final = "Authorization"
+_TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
+_FRAMING: Final = frozenset(
+    ("connection", "content-length", "expect", "host", "te", "trailer", "transfer-encoding", "upgrade")
+)
+"""Headers of the client itself: a second one of them would let one request pass for two."""
 
 
 class TLS(BaseModel):
@@ -93,9 +103,44 @@ def read(options: ProviderOptions) -> tuple[Config, Preset]:
                 f"provider {options.id!r} of type {options.type} needs config.base_url", param="base_url"
             )
         config.base_url = preset.base_url
-    if not config.base_url.startswith(("http://", "https://")):
-        raise InvalidRequest(
-            f"provider {options.id!r}: base_url should begin with http:// or https://", param="base_url"
-        )
-    config.base_url = config.base_url.rstrip("/")
+    _read_headers(options.id, config)
+    _read_address(options.id, config)
     return config, preset
+
+
+def _read_headers(provider: str, config: Config) -> None:
+    """Check `headers`; the one that carries the key has one spelling, so that it is never sent twice."""
+    for name in config.headers:
+        if not _TOKEN.match(name) or name.lower() in _FRAMING:
+            raise InvalidRequest(
+                f"provider {provider!r}: config.headers may not hold {name[:80]!r}: it is no header, or one that "
+                "frames a request",
+                param="headers",
+            )
+    config.headers = {_AUTH if name.lower() == _AUTH.lower() else name: v for name, v in config.headers.items()}
+
+
+def _read_address(provider: str, config: Config) -> None:
+    """Check `base_url`, and move a user and password in it to where they are sent and never shown."""
+    url = config.base_url.strip()
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise InvalidRequest(f"provider {provider!r}: base_url: {_blameless(error)}", param="base_url") from error
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise InvalidRequest(f"provider {provider!r}: base_url should look like http://host:port/v1", param="base_url")
+    if not url.isprintable() or " " in url or parts.query or parts.fragment:
+        raise InvalidRequest(
+            f"provider {provider!r}: base_url should hold no spaces and nothing behind its path", param="base_url"
+        )
+    user, at, place = parts.netloc.rpartition("@")
+    if at:
+        credentials = base64.b64encode(unquote(user).encode()).decode()
+        config.headers = {_AUTH: f"Basic {credentials}", **config.headers}
+    config.base_url = urlunsplit((parts.scheme, place, parts.path, "", "")).rstrip("/")
+
+
+def _blameless(error: ValueError) -> str:
+    """What urlsplit says, but for the part of the address that it quotes: there may be a password in it."""
+    return "its port is no number from 1 to 65535" if "port" in str(error).lower() else "it is no URL"
