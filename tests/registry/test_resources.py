@@ -247,3 +247,17 @@ class TestSnapshot:
         await bench.put_provider("c")
         second = await bench.page(limit=1, after=first.next, revision=first.revision)
         assert (second.restart, second.revision, second.resources) == (True, 3, [])
+
+
+@pytest.mark.parametrize("name", ["", "a\x00b", "\u2028", "x" * 300, " p"])
+async def test_deleting_what_can_not_be_there_is_not_found(bench: Bench, name: str) -> None:
+    await bench.registry()
+    for kind in (PROVIDER, MODEL):
+        with pytest.raises(NotFound):
+            await bench.delete(kind, name)
+
+
+async def test_a_tenants_file_is_found_in_a_list_too(bench: Bench) -> None:
+    await bench.registry()
+    with pytest.raises(PermissionDenied, match="files of a worker"):
+        await bench.put_provider("q", principal=ACME, more=[{"api_key_file": "/run/secrets/caravan/nkey"}])

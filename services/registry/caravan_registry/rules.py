@@ -21,6 +21,7 @@ MAX_ALIASES: Final = 32
 _PROVIDER_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 _PROVIDER_TYPE: Final = re.compile(r"(remote|inline)::[a-z0-9][a-z0-9._-]{0,62}\Z")
 _URL_KEYS: Final = ("base_url", "url")
+_FILE_ENDINGS: Final = ("_file", "_path", "_cert", "client_key")
 
 
 def provider_id_problem(name: str) -> str:
@@ -108,12 +109,12 @@ def metadata_problem(metadata: dict[str, Any]) -> str:
     return ""
 
 
-def _file_keys(config: dict[str, Any]) -> Iterator[str]:
-    for key, value in config.items():
-        if key.lower().endswith(("_file", "_path", "_cert", "client_key")) and value:
-            yield key
-        if isinstance(value, dict):
-            yield from (f"{key}.{below}" for below in _file_keys(value))
+def _file_keys(config: Any) -> Iterator[str]:
+    pairs = config.items() if isinstance(config, dict) else enumerate(config) if isinstance(config, list) else ()
+    for key, value in pairs:
+        if str(key).lower().endswith(_FILE_ENDINGS) and value:
+            yield str(key)
+        yield from (f"{key}.{below}" for below in _file_keys(value))
 
 
 def _url_problem(url: Any) -> str:

@@ -23,7 +23,7 @@ from caravan_contracts.registry import (
     Source,
 )
 
-from caravan_registry import bodies, reports
+from caravan_registry import bodies, reports, rules
 from caravan_registry.follower import Follower
 from caravan_registry.store import Change, Store
 
@@ -70,6 +70,8 @@ class RegistryService:
         """Remove. A discovered model leaves a tombstone, or the next report would bring it back; a provider takes
         its models along. Raises NotFound, Conflict (it stands in the stack file), PermissionDenied, DependencyDown."""
         tenant = _administered(context)
+        if rules.id_problem(request.id):  # no such thing can be there, and PostgreSQL takes no zero byte
+            raise NotFound(f"there is no {request.kind} {request.id[:200]!r}", param="id")
         async with self._change(context) as change:
             found = await change.get(tenant, request.kind, request.id)
             if found is None or (found.kind is ResourceKind.MODEL and found.model.disabled):
