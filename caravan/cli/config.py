@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Annotated
 
 import typer
@@ -16,14 +17,19 @@ FileArgument = Annotated[
 
 @app.command()
 def check(stack: FileArgument = None) -> None:
-    """Print every mistake with its line (exit code 1), else the effective configuration, secrets redacted."""
+    """Print every mistake with its line (exit code 1), else the effective configuration, secrets redacted.
+
+    What is only not used is a warning: it is printed too, and keeps nothing from starting.
+    """
     from caravan.runtime.options import find_stack
 
     chosen = find_stack(stack)
-    if problems := problems_of(chosen):
-        for problem in problems:
-            typer.echo(problem, err=True)
+    mistakes, warnings = problems_of(chosen)
+    for line in (*mistakes, *warnings):
+        typer.echo(line, err=True)
+    if mistakes:
         raise typer.Exit(1)
+    logging.getLogger("caravan_registry").setLevel(logging.ERROR)  # the warnings stand above already
     _print_effective(chosen)
 
 
@@ -43,18 +49,23 @@ def schema() -> None:
     typer.echo(json.dumps(stacks.json_schema(), indent=2))
 
 
-def problems_of(stack: str) -> list[str]:
-    """Mistakes of a stack, ``FILE:LINE: what is wrong``; none when the registry isn't installed to read it."""
+def problems_of(stack: str) -> tuple[list[str], list[str]]:
+    """Mistakes and warnings of a stack, ``FILE:LINE: what is wrong``; none when no registry is installed to read it."""
     try:
         from caravan_registry import stack as stacks
     except ImportError as error:
         if not (error.name or "").startswith("caravan_registry"):
             raise
-        return []
-    return [
-        f"{stack}:{problem.line}: {problem.message}" if problem.line else f"{stack}: {problem.message}"
-        for problem in stacks.check(stack)
-    ]
+        return [], []
+    mistakes: list[str] = []
+    warnings: list[str] = []
+    for problem in stacks.check(stack):
+        where = f"{stack}:{problem.line}" if problem.line else stack
+        if problem.severity == "error":
+            mistakes.append(f"{where}: {problem.message}")
+        else:
+            warnings.append(f"{where}: warning: {problem.message}")
+    return mistakes, warnings
 
 
 def _print_effective(stack: str) -> None:

@@ -31,9 +31,14 @@ class Gateway:
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/").removesuffix("/v1")
-        self._parts = urllib.parse.urlsplit(self.url)
+        wrong = GatewayError(f"{url!r} is no URL of a server; write http://HOST:PORT.")
+        try:
+            self._parts = urllib.parse.urlsplit(self.url)
+            self._port = self._parts.port
+        except ValueError as error:
+            raise wrong from error
         if self._parts.scheme not in ("http", "https") or not self._parts.hostname:
-            raise GatewayError(f"{url!r} is no URL of a server; write http://HOST:PORT.")
+            raise wrong
 
     @staticmethod
     def find(url: str | None, data_dir: Path | None) -> Gateway:
@@ -93,10 +98,12 @@ class Gateway:
         self, method: str, path: str, body: object, timeout: float
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
-        connection = kind(self._parts.hostname or "", self._parts.port, timeout=timeout)
         headers = {"accept": "application/json, text/event-stream"}
-        if key := os.environ.get(KEY_VARIABLE):
+        if key := os.environ.get(KEY_VARIABLE, "").strip():
+            if not (key.isascii() and key.isprintable()):
+                raise GatewayError(f"The API key in ${KEY_VARIABLE} holds characters that no key has; set it again.")
             headers["authorization"] = f"Bearer {key}"
+        connection = kind(self._parts.hostname or "", self._port, timeout=timeout)
         if body is not None:
             headers["content-type"] = "application/json"
         try:

@@ -125,11 +125,14 @@ def _arguments(options: MeshOptions, data_dir: Path) -> list[str]:
 
 
 def _check_stack(stack: str) -> None:
-    """A mistake in the stack file is shown with its line before anything starts."""
+    """A mistake in the stack file is shown with its line before anything starts; a warning keeps nothing from it."""
     from caravan.cli.config import problems_of
 
-    if problems := problems_of(stack):
+    mistakes, warnings = problems_of(stack)
+    if mistakes:
         from caravan.errors import StartError
 
-        lines = "\n".join(f"  {problem}" for problem in problems)
+        lines = "\n".join(f"  {line}" for line in mistakes)
         raise StartError(f"The stack {stack} has mistakes; nothing was started.\n{lines}")
+    for line in warnings:
+        typer.echo(line, err=True)

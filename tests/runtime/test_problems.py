@@ -86,3 +86,44 @@ def test_commands_that_need_a_running_instance_say_how_to_start_one(tmp_path: Pa
     done = caravan("status", CARAVAN_DATA_DIR=str(tmp_path))
     assert done.returncode == 1
     assert "caravan up" in done.stderr
+
+
+def test_a_key_that_is_none_is_refused_without_being_shown() -> None:
+    done = caravan("models", "--url", "http://127.0.0.1:1", CARAVAN_API_KEY="sk-written\nX-Admin: 1")
+    assert done.returncode == 1
+    assert done.stderr.startswith("caravan: The API key in $CARAVAN_API_KEY")
+    assert "sk-written" not in done.stderr
+
+
+def test_a_url_that_is_none_is_said_in_one_paragraph() -> None:
+    for url in ("http://h:abc", "http://h:99999", "http://[::1", "ftp://h"):
+        done = caravan("models", "--url", url)
+        assert done.returncode == 1
+        assert done.stderr.startswith("caravan: ") and "http://HOST:PORT" in done.stderr
+
+
+FOREIGN_STACK = """
+version: 2
+image_name: elsewhere
+apis: [inference]
+providers:
+  inference: [{provider_id: v, provider_type: "remote::vllm", config: {base_url: "http://localhost:9/v1"}}]
+server: {port: 8321}
+"""
+
+
+def test_what_a_stack_says_for_others_is_a_warning_and_keeps_nothing_from_starting(tmp_path: Path, taken: int) -> None:
+    stack = tmp_path / "run.yaml"
+    stack.write_text(FOREIGN_STACK)
+    done = caravan("config", "check", str(stack))
+    assert done.returncode == 0
+    assert done.stderr.count("warning: 'server' is not used by Caravan") == 1
+    assert done.stderr.count("'server'") == 1
+    assert "remote::vllm" in done.stdout
+    up = caravan("up", "--config", str(stack), "--data-dir", str(tmp_path / "data"), "--port", str(taken))
+    assert "mistakes" not in up.stderr
+    assert f"Port {taken}" in up.stderr  # so far it came
+    stack.write_text(FOREIGN_STACK + "provders: []\n")
+    done = caravan("config", "check", str(stack))
+    assert done.returncode == 1
+    assert "run.yaml:8: a stack file has no key 'provders'" in done.stderr
