@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
+import socket
 from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Self
@@ -16,7 +18,7 @@ from caravan.runtime import bus_users, services, state
 from caravan.runtime.infrastructure import Infrastructure
 from caravan.runtime.options import LOCAL_PROVIDERS, MeshOptions
 from caravan.runtime.paths import DataDir
-from caravan.runtime.ports import is_free
+from caravan.runtime.ports import claim, is_free
 from caravan.runtime.service import Service
 from caravan.runtime.supervised import Supervised, together
 
@@ -27,11 +29,14 @@ class Mesh:
     """An async context manager like :class:`Infrastructure`; inside it the gateway answers on :attr:`url`."""
 
     def __init__(self, options: MeshOptions, *, listener: Callable[[Supervised], None] | None = None) -> None:
+        """Raises :class:`StartError` for a variable of the environment that can't be read."""
         self.options = options
         self.data = DataDir.at(options.data_dir)
         self.infrastructure = Infrastructure(self.data.root, listener=listener, alone=False)
         self.port = options.port
         self.services: list[Supervised] = []
+        self._drain_seconds = _drain_seconds()
+        self._claimed: socket.socket | None = None
 
     @property
     def host(self) -> str:
@@ -47,9 +52,13 @@ class Mesh:
     async def __aenter__(self) -> Self:
         if current := state.running(self.data):  # before the port, which is then taken by ourselves
             raise AlreadyRunning(self.data.root, current.pid)
-        if self.port and not is_free(self.port, self.options.host):
-            raise PortTaken(self.options.host, self.port)
-        await self.infrastructure.__aenter__()
+        if self.port:
+            self._claim(self.port)
+        try:
+            await self.infrastructure.__aenter__()
+        except BaseException:
+            self._give_port_back()
+            raise
         try:
             await self._start_services()
         except BaseException as error:
@@ -66,6 +75,19 @@ class Mesh:
                 await together(child.stop() for child in group)
         finally:
             await self.infrastructure.__aexit__(None, None, None)
+            self._give_port_back()
+
+    def _claim(self, port: int) -> None:
+        """Raises PortTaken. Without the claim two instances that start together would share the port."""
+        self._claimed = claim(port)
+        if self._claimed is None or not is_free(port, self.options.host):
+            self._give_port_back()
+            raise PortTaken(self.options.host, port)
+
+    def _give_port_back(self) -> None:
+        if self._claimed is not None:
+            self._claimed.close()
+            self._claimed = None
 
     def kill_services(self) -> None:
         """No patience left: SIGKILL instead of draining, so that a stop under way ends at once."""
@@ -74,7 +96,9 @@ class Mesh:
 
     async def _start_services(self) -> None:
         infra = self.infrastructure
-        self.port = self.port or infra.ports.take(GATEWAY)
+        if not self.port:
+            self.port = infra.ports.take(GATEWAY)
+            self._claim(self.port)
         infra.extra_urls = {"gateway": self.url, "openai": f"{self.url}/v1"}
         for service in self._wanted():
             count = self.options.scale.get(service, 1)
@@ -102,7 +126,7 @@ class Mesh:
             log=self.data.log(name),
             port=ops_port,
             front=(self.host, self.port) if service == GATEWAY else None,
-            drain_seconds=float(os.environ.get(_DRAIN) or 30),
+            drain_seconds=self._drain_seconds,
         )
 
     def _environment(self, service: str, ops_port: int) -> dict[str, str]:
@@ -127,6 +151,17 @@ class Mesh:
 
 
 _OVERRIDDEN = frozenset(("NATS_NKEY_SEED", "DATABASE_URL", "REDIS_URL", "CARAVAN_INSTANCE"))
+
+
+def _drain_seconds() -> float:
+    text = os.environ.get(_DRAIN) or "30"
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < math.inf:
+        raise StartError(f"{_DRAIN}={text!r} is no number of seconds: set it to one, such as 30, or unset it.")
+    return seconds
 
 
 def reachable(host: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
+import sys
 
 from caravan.errors import StartError
 
@@ -22,6 +24,23 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
         except OSError:
             return False
     return True
+
+
+def claim(port: int) -> socket.socket | None:
+    """Keep `port` from other launchers of this user until the result is closed; None when one of them has it.
+
+    Gateways share a port (SO_REUSEPORT), with those of another instance too if nobody minds. The claim is a name in
+    Linux's abstract namespace: it belongs to the network namespace as ports do, and ends with its process however
+    that ends. Elsewhere nothing is claimed.
+    """
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    if sys.platform == "linux":
+        try:
+            made.bind(f"\0caravan-gateway-{os.getuid()}-{port}")
+        except OSError:
+            made.close()
+            return None
+    return made
 
 
 class Ports:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
+from caravan.cli.events import Event
 from caravan.cli.logs import readable, tail
+from caravan.cli.progress import Progress
 from caravan.errors import StartError
 from caravan.runtime import logs
-from caravan.runtime.options import find_stack, parse_scale
-from caravan.runtime.ports import Ports
+from caravan.runtime.mesh import Mesh
+from caravan.runtime.options import MeshOptions, find_stack, parse_scale
+from caravan.runtime.ports import Ports, claim
 
 SERVICES = ("gateway", "registry", "inference")
 
@@ -59,6 +63,45 @@ def test_a_long_log_moves_aside_while_its_writer_goes_on(tmp_path: Path) -> None
     assert (tmp_path / "x.log.1").read_bytes() == b"old\n" * 100
     assert not logs.trim(log, limit=100)
     assert tail(log, 5) == ["new"]
+
+
+def test_a_log_that_cannot_move_aside_is_cut_all_the_same(tmp_path: Path) -> None:
+    log = tmp_path / "x.log"
+    log.write_bytes(b"old\n" * 100)
+    (tmp_path / "x.log.1").mkdir()
+    assert logs.trim(log, limit=100)
+    assert log.read_bytes() == b""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="claims are kept on Linux only")
+def test_a_port_is_claimed_by_one_launcher_at_a_time() -> None:
+    first = claim(8321)
+    assert first is not None
+    assert claim(8321) is None
+    other = claim(8322)
+    assert other is not None
+    first.close()
+    again = claim(8321)
+    assert again is not None
+    again.close()
+    other.close()
+
+
+@pytest.mark.parametrize("seconds", ["abc", "-1", "nan", "inf"])
+def test_a_drain_time_that_is_none_is_said_before_anything_starts(
+    seconds: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CARAVAN_DRAIN_SECONDS", seconds)
+    with pytest.raises(StartError, match="CARAVAN_DRAIN_SECONDS"):
+        Mesh(MeshOptions(tmp_path))
+
+
+def test_a_warning_is_shown_as_it_is_written(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    Progress()(Event("warning", text="postgres: its last words: [/var/lib] [bold] [/]"))
+    assert "[/var/lib] [bold] [/]" in capsys.readouterr().err
 
 
 def test_a_json_log_line_is_shown_as_a_line() -> None:
