@@ -33,20 +33,26 @@ def down(
             return
         typer.echo(f"Nothing runs on the data folder {data.root}.", err=True)
         return
-    os.kill(current.pid, signal.SIGTERM)
+    _send(current.pid, signal.SIGTERM)
     until = time.monotonic() + timeout
     while state.running(data):
         if time.monotonic() > until:
             typer.echo("It does not stop in time: killing it.", err=True)
-            _kill(current.pid)
+            _send(current.pid, signal.SIGKILL)
             asyncio.run(stale.clear(current))
             break
         time.sleep(0.05)
     typer.echo("Stopped.", err=True)
 
 
-def _kill(pid: int) -> None:
+def _send(pid: int, number: signal.Signals) -> None:
+    from caravan.errors import StartError
+
     try:
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
     except ProcessLookupError:
-        pass  # it ended between the look and the kill
+        pass  # it ended between the look and the signal
+    except PermissionError as error:
+        raise StartError(
+            f"Process {pid} belongs to another user: run `caravan down` as the user who ran `caravan up`, or as root."
+        ) from error

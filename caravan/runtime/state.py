@@ -80,10 +80,26 @@ def running(data: DataDir) -> State | None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return read(data)
+        return _of_holder(read(data), _holder(descriptor))
     finally:
         os.close(descriptor)
     return None
+
+
+def _holder(descriptor: int) -> int | None:
+    """Process id of the launcher that holds the lock; None when it has not written it yet."""
+    text = os.pread(descriptor, 32, 0).strip()
+    return int(text) if text.isdigit() else None
+
+
+def _of_holder(state: State | None, pid: int | None) -> State | None:
+    """`state` if the holder of the lock wrote it; else what is known of a launcher that has only just begun.
+
+    Its file still tells of the launcher before: that one's pid may be somebody else's by now.
+    """
+    if pid is None or (state is not None and state.pid == pid):
+        return state
+    return State(pid=pid, phase="starting", started_at=time.time())
 
 
 class Lock:
@@ -107,13 +123,19 @@ class Lock:
                 break
             except BlockingIOError as error:
                 if time.monotonic() > until:
+                    holder = _holder(descriptor)
                     os.close(descriptor)
-                    state = read(self._data)
-                    raise AlreadyRunning(self._data.root, state.pid if state else None) from error
+                    raise AlreadyRunning(self._data.root, holder) from error
                 time.sleep(0.02)
             except OSError as error:
                 os.close(descriptor)
                 raise NoAccess.of(path, error) from error
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            os.close(descriptor)
+            raise NoAccess.of(path, error) from error
         self._descriptor = descriptor
 
     def give_back(self) -> None:
