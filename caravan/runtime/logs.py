@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from pathlib import Path
+
+told = logging.getLogger("caravan.runtime")
 
 LIMIT_BYTES = 8 * 1024 * 1024
 """Above this a log moves to ``NAME.log.1``, which replaces the one before."""
@@ -12,18 +15,24 @@ _TAIL_BYTES = 4096
 
 
 def trim(log: Path, limit: int = LIMIT_BYTES) -> bool:
-    """Rotate `log` if it is too long. The child keeps its descriptor: it appends, so truncating is safe."""
+    """Rotate `log` if it is too long. The child keeps its descriptor: it appends, so truncating is safe.
+
+    Never raises: whoever calls it looks after the other logs too. On a full disk the bound matters more than the lines.
+    """
     try:
         if log.stat().st_size <= limit:
             return False
-        shutil.copyfile(log, log.with_name(log.name + ".1"))
+        try:
+            shutil.copyfile(log, log.with_name(log.name + ".1"))
+        except OSError as error:
+            told.warning("%s could not be kept as %s.1: %s", log, log.name, error.strerror or error)
+        with log.open("r+b") as file:
+            file.truncate(0)
     except FileNotFoundError:
         return False
-    finally:
-        # Also when the copy failed (a full disk): then the bound matters more than the lines.
-        if log.exists() and log.stat().st_size > limit:
-            with log.open("r+b") as file:
-                file.truncate(0)
+    except OSError as error:
+        told.warning("%s is too long and cannot be cut: %s", log, error.strerror or error)
+        return False
     return True
 
 

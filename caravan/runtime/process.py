@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -91,7 +92,8 @@ class Child:
     def send(self, number: signal.Signals) -> None:
         """Send a signal; nothing happens when it has ended."""
         if self._process.returncode is None:
-            self._process.send_signal(number)
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(number)
 
     async def stop(self) -> None:
         """Ask it to stop; kill its whole session when it does not in time."""
@@ -105,7 +107,8 @@ class Child:
     async def kill(self) -> None:
         """SIGKILL to its whole session."""
         if self._process.returncode is None:
-            os.killpg(self.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it ended, and asyncio has not told us yet
+                os.killpg(self.pid, signal.SIGKILL)
             await self.wait()
 
 

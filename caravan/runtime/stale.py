@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -21,5 +22,6 @@ async def clear(before: State) -> None:
         number = signal.SIGKILL if time.monotonic() > until else None
         for pid in left:
             if number:
-                os.kill(pid, number)
+                with contextlib.suppress(ProcessLookupError):  # it ended between the look and the kill
+                    os.kill(pid, number)
         await asyncio.sleep(0.05)

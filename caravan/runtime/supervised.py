@@ -164,6 +164,9 @@ class Supervised:
                     break
                 except (StartError, OSError) as error:
                     reason = str(error)
+                except Exception as error:  # whatever it is: to give the child up would be worse
+                    log.exception("%s could not be started again", self.name)
+                    reason = f"it could not be started: {type(error).__name__}"
             log.warning("%s: running again as process %s", self.name, self.pid)
 
     async def _end_watch(self) -> None:

@@ -102,3 +102,26 @@ async def test_a_child_that_ignores_sigterm_is_killed_with_what_it_started(tmp_p
     await child.stop()
     assert child.pid is None
     await eventually(lambda: not alive(grandchild))
+
+
+class Odd(Script):
+    """Its ping fails in a way that no ping should, once."""
+
+    failures = 0
+
+    async def ping(self) -> None:
+        await super().ping()
+        if self.failures:
+            self.failures -= 1
+            raise ValueError("no answer of that protocol")
+
+
+async def test_a_restart_that_fails_in_an_unforeseen_way_is_tried_again(tmp_path: Path) -> None:
+    part = Odd(tmp_path, READY + FOR_EVER)
+    child = Supervised(part)
+    await child.start()
+    part.failures = 1
+    assert child.pid
+    os.kill(child.pid, signal.SIGKILL)
+    await eventually(lambda: child.restarts == 2 and child.phase == Phase.READY)
+    await child.stop()
