@@ -41,7 +41,8 @@ class Progress:
     def __call__(self, event: Event) -> None:
         """Show one event."""
         if event.kind == "warning":
-            self._console.print(f"[yellow]{event.text}[/]", markup=self._console.is_terminal)
+            # no markup: the text quotes logs, which have brackets of their own
+            self._console.print(event.text, style="yellow", markup=False)
         if event.kind != "child":
             return
         now = time.monotonic()

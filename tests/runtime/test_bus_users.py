@@ -119,3 +119,14 @@ def test_a_keyring_for_containers_keeps_its_seeds_and_shows_none_in_the_configur
     for name, seed in seeds.items():
         assert (tmp_path / name).read_text().strip() == seed
         assert seed not in config
+
+
+async def test_the_servers_monitor_is_asked_past_any_proxy(
+    infra: Infrastructure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    bus_users.add(infra.data.bus, "behind-a-proxy")
+    assert await reload.users(infra.data)
