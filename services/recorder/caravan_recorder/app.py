@@ -25,7 +25,8 @@ from caravan_contracts import subjects as s
 from caravan_contracts.channels import RECORDER, REPLAY
 from caravan_contracts.errors import CaravanError
 from caravan_contracts.inference import SERVICE
-from caravan_storage.blobs import RedisClaims
+from caravan_storage.blobs import RedisBlobs, RedisClaims
+from caravan_storage.redis import Redis
 from pydantic import ValidationError
 
 from caravan_recorder import cassette
@@ -149,13 +150,25 @@ async def _connected(
     if nats is None:
         yield None, None
         return
-    claims = RedisClaims.from_url(line.redis_url) if line.redis_url else None
+    claims = await _claims(line.redis_url)
     try:
         yield nats, claims
     finally:
         await nats.close()
         if claims is not None:
             await claims.close()
+
+
+async def _claims(redis_url: str) -> RedisClaims | None:
+    """Where big bodies lie. Connected at once: a caller takes its body back as soon as it has its answer."""
+    if not redis_url:
+        return None
+    redis = Redis(redis_url)
+    try:
+        await redis.ping()
+    except CaravanError as error:
+        log.warning("bodies over 256 KiB cannot be read now: %s", error.message)
+    return RedisClaims(RedisBlobs(redis))
 
 
 async def _first(*events: asyncio.Event) -> None:
