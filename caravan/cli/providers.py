@@ -50,22 +50,28 @@ def add(
     provider_type: Annotated[str, typer.Argument(help="As in remote::vllm, remote::openai.")],
     setting: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="As in base_url=http://host:8000/v1; may be repeated."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="A setting, as in base_url=http://host:8000/v1; may be repeated. A value that is JSON is read as JSON "
+            '(true, 10, null, [...], {...}), anything else is text. A dot goes one level down: a.b=1 is a={"b": 1}.',
+        ),
+    ] = None,
+    text: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set-string", metavar="KEY=VALUE", help="The same, but the value is text whatever it looks like."
+        ),
     ] = None,
     url: UrlOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
     """Add or change a provider. Keys are references that the worker resolves: --set 'api_key=${env.MY_KEY}'."""
+    from caravan.cli import settings
     from caravan.cli.gateway import Gateway
-    from caravan.errors import StartError
 
-    settings: dict[str, str] = {}
-    for text in setting or ():
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise StartError(f"--set {text!r}: write KEY=VALUE.")
-        settings[key] = value
-    body = {"provider_id": provider, "provider_type": provider_type, "config": settings}
+    config = settings.read(setting or (), text or ())
+    body = {"provider_id": provider, "provider_type": provider_type, "config": config}
     made = Gateway.find(url, data_dir).call("POST", "/v1/providers", body)
     typer.echo(f"Added {made['provider_id']} ({made['provider_type']}); `caravan models` shows what it has.")
 
