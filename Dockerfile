@@ -90,8 +90,9 @@ USER caravan
 WORKDIR /tmp
 ENV CARAVAN_OPS_HOST=0.0.0.0 CARAVAN_OPS_PORT=9090
 EXPOSE 9090
+# http.client, for urllib would ask the proxy that Docker may have put into the environment.
 HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=6 \
-    CMD ["python", "-I", "-S", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9090/readyz', timeout=3)"]
+    CMD ["python", "-I", "-S", "-c", "import http.client as h; c = h.HTTPConnection('127.0.0.1', 9090, timeout=3); c.request('GET', '/readyz'); raise SystemExit(c.getresponse().status != 200)"]
 LABEL org.opencontainers.image.licenses=Apache-2.0
 
 FROM service AS gateway
@@ -100,7 +101,7 @@ COPY --from=gateway-packages /opt/caravan /opt/caravan
 ENV CARAVAN_GATEWAY_HOST=0.0.0.0 CARAVAN_GATEWAY_PORT=8321 CARAVAN_OPS_PORT=0
 EXPOSE 8321
 HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=6 \
-    CMD ["python", "-I", "-S", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8321/readyz', timeout=3)"]
+    CMD ["python", "-I", "-S", "-c", "import http.client as h; c = h.HTTPConnection('127.0.0.1', 8321, timeout=3); c.request('GET', '/readyz'); raise SystemExit(c.getresponse().status != 200)"]
 ENTRYPOINT ["python", "-m", "caravan_gateway"]
 LABEL org.opencontainers.image.title="Caravan gateway"
 

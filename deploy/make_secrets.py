@@ -41,8 +41,9 @@ def password(path: Path, variable: str) -> str:
 
 def valkey_config(secret: str) -> str:
     """Valkey holds what replicas share for a while; when it is full, what would expire first goes first."""
+    quoted = secret.replace("\\", "\\\\").replace('"', '\\"')
     return (
-        f'requirepass "{secret}"\n'
+        f'requirepass "{quoted}"\n'
         "dir /data\n"
         "appendonly yes\n"
         f"maxmemory {os.environ.get('VALKEY_MAXMEMORY') or '512mb'}\n"

@@ -5,6 +5,10 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import socket
+import subprocess
+import sys
+import threading
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -122,3 +126,31 @@ def test_each_reader_sees_its_own_secrets_and_no_others(volumes: Path, monkeypat
     assert made["registry/database-url"].strip() == "postgresql://caravan:p%40ss%2Fword@postgres:5432/caravan"
     assert set(made) >= {"gateway/redis-url", "inference/redis-url", "valkey/valkey.conf", "postgres/password"}
     assert "gateway/database-url" not in made
+
+
+@pytest.mark.parametrize("status", [200, 503])
+def test_the_images_look_at_themselves_past_any_proxy(status: int) -> None:
+    checks = re.findall(r'CMD \["python", "-I", "-S", "-c", "(.*)"\]', (ROOT / "Dockerfile").read_text())
+    assert len(checks) == 2
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        def answer() -> None:
+            for _ in checks:
+                connection, _ = server.accept()
+                connection.recv(1000)
+                connection.sendall(f"HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n".encode())
+                connection.close()
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        for check in checks:
+            command = [sys.executable, "-I", "-S", "-c", re.sub(r"\b(9090|8321)\b", str(port), check)]
+            proxy = {"HTTP_PROXY": "http://127.0.0.1:1", "http_proxy": "http://127.0.0.1:1"}
+            assert subprocess.run(command, env=proxy, timeout=20, check=False).returncode == (status != 200)
+        thread.join(5)
+
+
+def test_a_password_with_quotes_is_a_password() -> None:
+    config = make_secrets().valkey_config('a"b\\c')
+    assert config.splitlines()[0] == 'requirepass "a\\"b\\\\c"'
