@@ -26,14 +26,14 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @asynccontextmanager
-async def serving(app: App) -> AsyncIterator[tuple[str, int]]:
+async def serving(app: App) -> AsyncIterator[tuple[str, int, uvicorn.Server]]:
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setblocking(False)
     server = uvicorn.Server(uvicorn.Config(app, http=connection.Connection, ws="none", lifespan="off", log_config=None))
     server.capture_signals = _nothing  # type: ignore[method-assign]
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        yield listener.getsockname()
+        yield (*listener.getsockname(), server)
     finally:
         server.should_exit = server.force_exit = True
         await asyncio.wait_for(task, 5)
@@ -48,7 +48,7 @@ def _nothing() -> Any:
 @pytest.fixture
 async def ask() -> AsyncIterator[Callable[[bytes], Awaitable[bytes]]]:
     """Send bytes on a connection of its own; all that comes back before it is closed."""
-    async with serving(Edge({}, echo, body_timeout=0.2)) as (host, port):
+    async with serving(Edge({}, echo, body_timeout=0.2)) as (host, port, _):
 
         async def sent(data: bytes) -> bytes:
             reader, writer = await asyncio.open_connection(host, port)
@@ -127,7 +127,7 @@ async def test_leaving_is_seen_behind_a_pipelined_request_too(together: bool) ->
         left.set()
 
     request = HEAD + b"content-length: 2\r\n\r\n{}"
-    async with serving(app) as (host, port):
+    async with serving(app) as (host, port, _):
         _, writer = await asyncio.open_connection(host, port)
         writer.write(request * 2 if together else request)
         async with asyncio.timeout(3):
@@ -142,7 +142,7 @@ async def test_leaving_is_seen_behind_a_pipelined_request_too(together: bool) ->
 async def test_one_request_after_the_other_on_one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "HEAD_SECONDS", 0.1)
     request = HEAD + b"content-length: 2\r\n\r\n{}"
-    async with serving(echo) as (host, port):
+    async with serving(echo) as (host, port, _):
         reader, writer = await asyncio.open_connection(host, port)
         async with asyncio.timeout(3):
             for _ in range(5):
@@ -151,3 +151,36 @@ async def test_one_request_after_the_other_on_one_connection(monkeypatch: pytest
                 writer.write(request[30:])
                 assert b"200 OK" in await reader.readuntil(b"0\r\n\r\n")
         writer.close()
+
+
+STREAM = [(b"content-type", b"text/event-stream")]
+
+
+@pytest.mark.parametrize("began", [None, STREAM, [(b"content-length", b"9")]], ids=["before", "stream", "sized"])
+async def test_a_gateway_that_ends_first_says_so(began: list[tuple[bytes, bytes]] | None) -> None:
+    waiting = asyncio.Event()
+
+    async def hot(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        if began is not None:
+            await send({"type": "http.response.start", "status": 200, "headers": began})
+            await send({"type": "http.response.body", "body": b"data: 1\n\n"[:4], "more_body": True})
+        waiting.set()
+        await asyncio.Event().wait()
+
+    async with serving(Edge({"/echo": hot}, echo, body_timeout=1)) as (host, port, server):
+        reader, writer = await asyncio.open_connection(host, port)
+        writer.write(HEAD + b"content-length: 2\r\n\r\n{}")
+        async with asyncio.timeout(3):
+            await waiting.wait()
+            for task in server.server_state.tasks:
+                task.cancel()  # as uvicorn does when its time to end is over
+            answer = await (reader.readuntil(b"\r\n0\r\n\r\n") if began is STREAM else reader.read())
+        writer.close()
+    if began is None:
+        assert error_of(answer, 503) == "server_shutdown"
+        assert b"retry-after: 1" in answer
+    elif began is STREAM:
+        assert b'data: {"error":{"message":"the server is shutting down' in answer
+    else:
+        assert answer.endswith(b"\r\n\r\ndata"), "cut, and seen to be: its length was promised"

@@ -5,12 +5,14 @@ Every reply gets an ``x-request-id``. The same routes answer under ``/v1/openai/
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections.abc import Mapping
 from typing import Final
 
 from caravan_bus import metrics, tracing
-from caravan_contracts.errors import ClientGone, MethodNotAllowed, RequestTooLarge
+from caravan_contracts.errors import ClientGone, MethodNotAllowed, RequestTooLarge, Unavailable
 
 from caravan_gateway import asgi
 from caravan_gateway.asgi import App, Event, Receive, Scope, Send
@@ -41,7 +43,10 @@ class Edge:
         hot = self._hot.get(path)
         if hot is not None:
             if scope["method"] == "POST":
-                await hot(scope, receive, send)
+                try:
+                    await hot(scope, receive, send)
+                except asyncio.CancelledError:
+                    await _cut_off(send)
             else:
                 await _refuse(scope, send)
             return
@@ -93,6 +98,18 @@ def _once(body: bytes, receive: Receive) -> Receive:
         return await receive()
 
     return receive_again
+
+
+async def _cut_off(send: Send) -> None:
+    """The last word when a gateway ends before the answer does: an error with its status, or, when the answer has
+    begun, an event. A stream that was simply cut would leave its client to guess."""
+    error = Unavailable("the server is shutting down; send the request again", retry_after=1, code="server_shutdown")
+    headers = [(b"connection", b"close"), (b"x-request-id", b"req_" + tracing.new_id().encode())]
+    try:
+        await asgi.send_json(send, error.status, error.to_json(), [*asgi.error_headers(error), *headers])
+    except RuntimeError:  # uvicorn's word for an answer that has begun
+        with contextlib.suppress(RuntimeError):  # and for one whose length is promised already
+            await send({"type": "http.response.body", "body": b"data: " + error.to_json() + b"\n\n"})
 
 
 async def _refuse(scope: Scope, send: Send) -> None:
