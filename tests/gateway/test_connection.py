@@ -184,3 +184,20 @@ async def test_a_gateway_that_ends_first_says_so(began: list[tuple[bytes, bytes]
         assert b'data: {"error":{"message":"the server is shutting down' in answer
     else:
         assert answer.endswith(b"\r\n\r\ndata"), "cut, and seen to be: its length was promised"
+
+
+async def test_an_offer_of_another_protocol_is_passed_over(ask: Callable[[bytes], Awaitable[bytes]]) -> None:
+    offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ\r\n"
+    body = b"\r\nupgrade: this is text\r\n\r\n"
+    async with serving(echo) as (host, port, _):
+        reader, writer = await asyncio.open_connection(host, port)
+        async with asyncio.timeout(3):
+            for _ in range(2):
+                writer.write(HEAD + offer + b"content-length: %d\r\n\r\n" % len(body))
+                await writer.drain()
+                writer.write(body)
+                answer = await reader.readuntil(b"\r\n0\r\n\r\n")
+                assert answer.startswith(b"HTTP/1.1 200 ") and b"\r\n%d\r\n" % len(body) in answer
+        writer.close()
+    whole = HEAD + offer + b"content-length: %d\r\n\r\n%b" % (len(body), body)
+    assert (await ask(whole.replace(b"Connection: ", b"Connection: close, "))).startswith(b"HTTP/1.1 200 ")

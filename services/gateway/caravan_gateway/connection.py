@@ -2,6 +2,8 @@
 
 - A head (request line and headers) of at most 64 KiB, within 30 seconds; a connection that never sends one is closed.
 - What is no HTTP is refused in OpenAI's shape too.
+- An offer to go on in another protocol is passed over, as HTTP allows: Java's client offers HTTP/2 with each request,
+  and the parser would take the body for that other protocol's.
 - A request that is sent before the answer to the one before it ("pipelining") is not read, and the connection is
   closed after that answer: with it queued, uvicorn would neither see nor say that the client of the first has gone.
 """
@@ -9,6 +11,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Final
 
 from caravan_bus import tracing
@@ -21,6 +24,7 @@ from caravan_gateway.asgi import Receive, Scope, Send
 MAX_HEAD: Final = 64 * 1024
 """Bytes. With a body of the bus's inline limit beside it, it is well below the largest message."""
 HEAD_SECONDS: Final = 30.0
+_UPGRADE: Final = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 
 
 class HeadTooLarge(InvalidRequest):
@@ -50,6 +54,8 @@ class Connection(HttpToolsProtocol):
         if self._dropping or self._is_busy():
             self._drop()
             return
+        if b"pgrade" in data:
+            data = self._without_upgrade(data)
         self._head_bytes += len(data)
         super().data_received(data)
         if not self._in_head:
@@ -87,6 +93,14 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(InvalidRequest("this is no HTTP/1.1 request", code="invalid_http"))
+
+    def _without_upgrade(self, data: bytes) -> bytes:
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and cycle.more_body:
+            return data  # a piece of a body
+        end = data.find(b"\r\n\r\n")
+        head = data if end < 0 else data[:end]
+        return _UPGRADE.sub(b"\r\nx-passed-over:", head) + data[len(head) :]
 
     def _is_busy(self) -> bool:
         """Whether a request was read to its end and is not answered yet."""
