@@ -122,10 +122,6 @@ class Postgres:
             raise
         except _SERVER_TROUBLE as error:
             raise self._down(error) from error
-        except pg.InterfaceError as error:
-            if "clos" not in str(error):  # "connection is closed", "pool is closing": the rest are mistakes of ours
-                raise
-            raise self._down(error) from error
 
     def _down(self, error: BaseException) -> DependencyDown:
         reason = str(error) or type(error).__name__

@@ -24,7 +24,7 @@ class Redis:
     """One bounded pool of connections, made at the first command. Every command raises DependencyDown."""
 
     def __init__(self, url: str) -> None:
-        if urlsplit(url).scheme not in ("redis", "rediss", "unix"):
+        if not _is_address(url):
             raise CaravanError("REDIS_URL is no URL of a Redis: write redis://user:password@host:6379/0")
         self._url = url
         self._client: Any = None
@@ -57,14 +57,9 @@ class Redis:
         errors = importlib.import_module("redis.exceptions")
         try:
             return await asyncio.wait_for(command(client), COMMAND_SECONDS)
-        except (
-            OSError,
-            TimeoutError,
-            errors.ConnectionError,
-            errors.TimeoutError,
-            errors.ReadOnlyError,
-            errors.OutOfMemoryError,
-        ) as error:
+        except (OSError, TimeoutError, errors.RedisError) as error:
+            # all of them: the commands are ours and right, so what the server refuses it cannot do now (its disk is
+            # full: MISCONF, it is a replica, its memory is used up)
             reason = str(error) or type(error).__name__
             raise DependencyDown(f"Redis at {_place(self._url)} cannot be used now: {reason}", retry_after=2) from error
 
@@ -85,6 +80,14 @@ class Redis:
                 )
                 self._client = aio.Redis.from_pool(pool)
         return self._client
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("redis", "rediss", "unix") and parts.port != 0
+    except ValueError:  # a port that is no number
+        return False
 
 
 def _place(url: str) -> str:
