@@ -221,7 +221,7 @@ class TestTenants:
                 await bench.put_provider("q", ACME, **config)
         with pytest.raises(PermissionDenied):
             await bench.put_provider("q", ACME, "inline::llama-cpp", model_id="x")
-        await bench.put_provider("q", ACME, api_key="${env.TENANT_ACME_KEY}")
+        await bench.put_provider("q", ACME, api_key="${env.TENANT_ACME__KEY}")
 
 
 class TestSnapshot:
@@ -261,3 +261,12 @@ async def test_a_tenants_file_is_found_in_a_list_too(bench: Bench) -> None:
     await bench.registry()
     with pytest.raises(PermissionDenied, match="files of a worker"):
         await bench.put_provider("q", principal=ACME, more=[{"api_key_file": "/run/secrets/caravan/nkey"}])
+
+
+async def test_a_tenants_variables_are_not_those_of_one_whose_name_begins_with_its_own(bench: Bench) -> None:
+    await bench.registry()
+    longer = Principal(tenant="acme-x", subject="eve", roles=("admin",))
+    await bench.put_provider("mine", longer, api_key="${env.TENANT_ACME_X__KEY}")
+    for name in ("TENANT_ACME_X__KEY", "TENANT_ACME_KEY", "TENANT_OTHER__KEY"):
+        with pytest.raises(PermissionDenied, match="begin with TENANT_ACME__"):
+            await bench.put_provider("q", ACME, api_key=f"${{env.{name}}}")

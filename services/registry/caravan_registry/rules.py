@@ -91,11 +91,18 @@ def tenant_problem(tenant: str, kind: str, config: dict[str, Any]) -> str:
         return "providers that run inside the workers belong to the shared tenant"
     if found := next(_file_keys(config), ""):
         return f"config.{found}: only providers of the shared tenant may name files of a worker"
-    prefix = f"TENANT_{re.sub('[^A-Z0-9]', '_', tenant.upper())}_"
+    prefix = tenant_variables(tenant)
     for name in references.variables(config):
         if not name.startswith(prefix):
             return f"the variable {name} is not this tenant's; its variables begin with {prefix}"
     return ""
+
+
+def tenant_variables(tenant: str) -> str:
+    """What the names of a tenant's own variables begin with. Two underscores end the tenant's name, and it holds one
+    at a time: the variables of ``acme-x`` are not those of ``acme``. Names that differ in ``-`` and ``_`` alone share
+    theirs."""
+    return f"TENANT_{re.sub('[^A-Z0-9]+', '_', tenant.upper())}__"
 
 
 def metadata_problem(metadata: dict[str, Any]) -> str:
