@@ -102,7 +102,7 @@ def tenant_variables(tenant: str) -> str:
     """What the names of a tenant's own variables begin with. Two underscores end the tenant's name, and it holds one
     at a time: the variables of ``acme-x`` are not those of ``acme``. Names that differ in ``-`` and ``_`` alone share
     theirs."""
-    return f"TENANT_{re.sub('[^A-Z0-9]+', '_', tenant.upper())}__"
+    return f"TENANT_{re.sub('[^A-Z0-9]+', '_', tenant.upper()).strip('_')}__"
 
 
 def metadata_problem(metadata: dict[str, Any]) -> str:
