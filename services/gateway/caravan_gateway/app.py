@@ -32,6 +32,7 @@ from fastapi import FastAPI
 from pydantic import ValidationError
 
 from caravan_gateway import errors, health, models, openapi, providers, rerank_alpha
+from caravan_gateway.asgi import App
 from caravan_gateway.auth import Authenticator
 from caravan_gateway.completions import CompletionRoute
 from caravan_gateway.connection import Connection
@@ -96,8 +97,10 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     openapi.install(app)
     hot = {path: CompletionRoute(verb, path, client, auth, watch, settings) for path, verb in openapi.ROUTES.items()}
     alpha = CompletionRoute(Verb.RERANK, rerank_alpha.PATH, client, auth, watch, settings)
+    hot_routes: dict[str, App] = {**hot, rerank_alpha.PATH: rerank_alpha.AlphaRerank(alpha, settings)}
+    open_to_all = settings.api_keys_file is None and not settings.allow_anonymous
     config = uvicorn.Config(
-        Edge({**hot, rerank_alpha.PATH: rerank_alpha.AlphaRerank(alpha, settings)}, app, settings.body_timeout),
+        Edge(hot_routes, app, settings.body_timeout, own_pages_only=open_to_all),
         http=Connection,
         ws="none",
         lifespan="off",

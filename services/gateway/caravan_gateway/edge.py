@@ -12,9 +12,16 @@ from collections.abc import Mapping
 from typing import Final
 
 from caravan_bus import metrics, tracing
-from caravan_contracts.errors import ClientGone, MethodNotAllowed, RequestTooLarge, Unavailable
+from caravan_contracts.errors import (
+    CaravanError,
+    ClientGone,
+    MethodNotAllowed,
+    PermissionDenied,
+    RequestTooLarge,
+    Unavailable,
+)
 
-from caravan_gateway import asgi
+from caravan_gateway import asgi, origin
 from caravan_gateway.asgi import App, Event, Receive, Scope, Send
 
 OLD_PREFIX = "/v1/openai/v1/"
@@ -26,8 +33,9 @@ registry has at most 64 KiB."""
 class Edge:
     """Wraps the FastAPI app."""
 
-    def __init__(self, hot: Mapping[str, App], rest: App, body_timeout: float) -> None:
-        """`body_timeout`: seconds a client of `rest` may take to send its body."""
+    def __init__(self, hot: Mapping[str, App], rest: App, body_timeout: float, own_pages_only: bool = False) -> None:
+        """`body_timeout`: seconds a client of `rest` may take to send its body; `own_pages_only`: see :mod:`origin`."""
+        self._own_pages_only = own_pages_only
         self._body_timeout = body_timeout
         self._hot = dict(hot)
         old = {path.removeprefix("/v1/"): app for path, app in hot.items() if path.startswith("/v1/")}
@@ -39,6 +47,12 @@ class Edge:
         if scope["type"] != "http":
             await self._rest(scope, receive, send)
             return
+        if self._own_pages_only:
+            try:
+                origin.check(scope["method"], scope["headers"])
+            except PermissionDenied as error:
+                await _answer(error, send)
+                return
         path: str = scope["path"]
         hot = self._hot.get(path)
         if hot is not None:
@@ -104,9 +118,8 @@ async def _cut_off(send: Send) -> None:
     """The last word when a gateway ends before the answer does: an error with its status, or, when the answer has
     begun, an event. A stream that was simply cut would leave its client to guess."""
     error = Unavailable("the server is shutting down; send the request again", retry_after=1, code="server_shutdown")
-    headers = [(b"connection", b"close"), (b"x-request-id", b"req_" + tracing.new_id().encode())]
     try:
-        await asgi.send_json(send, error.status, error.to_json(), [*asgi.error_headers(error), *headers])
+        await _answer(error, send, (b"connection", b"close"))
     except RuntimeError:  # uvicorn's word for an answer that has begun
         with contextlib.suppress(RuntimeError):  # and for one whose length is promised already
             await send({"type": "http.response.body", "body": b"data: " + error.to_json() + b"\n\n"})
@@ -114,5 +127,9 @@ async def _cut_off(send: Send) -> None:
 
 async def _refuse(scope: Scope, send: Send) -> None:
     error = MethodNotAllowed(f"{scope['path']} takes POST, not {scope['method']}")
-    headers = [(b"allow", b"POST"), (b"x-request-id", b"req_" + tracing.new_id().encode())]
-    await asgi.send_json(send, error.status, error.to_json(), headers)
+    await _answer(error, send, (b"allow", b"POST"))
+
+
+async def _answer(error: CaravanError, send: Send, *headers: tuple[bytes, bytes]) -> None:
+    named = (b"x-request-id", b"req_" + tracing.new_id().encode())
+    await asgi.send_json(send, error.status, error.to_json(), [*asgi.error_headers(error), *headers, named])
