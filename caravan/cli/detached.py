@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -66,8 +67,9 @@ class PipeReporter:
     def __call__(self, event: Event) -> None:
         """Send one event."""
         if event.kind in ("warning", "failed"):
-            sys.stderr.write(event.text + "\n")
-            sys.stderr.flush()
+            with contextlib.suppress(OSError):  # its log is on a disk that is full
+                sys.stderr.write(event.text + "\n")
+                sys.stderr.flush()
         if self._descriptor is None:
             return
         try:

@@ -15,7 +15,7 @@ from caravan.runtime.supervised import Supervised
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class _Warnings(logging.Handler):
+class Warnings(logging.Handler):
     """Restarts of children and the like, which the runtime logs."""
 
     def __init__(self, report: Reporter) -> None:
@@ -23,7 +23,10 @@ class _Warnings(logging.Handler):
         self._report = report
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._report(Event("warning", text=record.getMessage()))
+        try:
+            self._report(Event("warning", text=record.getMessage()))
+        except Exception:  # noqa: BLE001 - a full disk, a closed terminal: who warns has a child to restart, and must
+            self.handleError(record)
 
 
 async def run(options: MeshOptions, report: Reporter) -> int:
@@ -31,7 +34,7 @@ async def run(options: MeshOptions, report: Reporter) -> int:
 
     Raises :class:`StartError` when the start fails; then nothing is left running.
     """
-    logging.getLogger("caravan.runtime").addHandler(_Warnings(report))
+    logging.getLogger("caravan.runtime").addHandler(Warnings(report))
     mesh = Mesh(options, listener=lambda child: report(_child(child)))
     stop = asyncio.Event()
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import logging
 import os
 import sys
 from pathlib import Path
 
 import pytest
 
+from caravan.cli.detached import PipeReporter
 from caravan.cli.events import Event
+from caravan.cli.foreground import Warnings
 from caravan.cli.logs import readable, tail
 from caravan.cli.progress import Progress
 from caravan.errors import StartError
@@ -102,6 +107,31 @@ def test_a_warning_is_shown_as_it_is_written(
     monkeypatch.setenv("FORCE_COLOR", "1")
     Progress()(Event("warning", text="postgres: its last words: [/var/lib] [bold] [/]"))
     assert "[/var/lib] [bold] [/]" in capsys.readouterr().err
+
+
+class FullDisk(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_who_warns_on_a_full_disk_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    monkeypatch.setattr(sys, "stderr", FullDisk())
+    PipeReporter(writing)(Event("warning", text="a child ended"))
+    with os.fdopen(reading, "rb") as pipe:
+        assert Event.decode(pipe.readline()).text == "a child ended", "the launcher's starter hears of it all the same"
+
+
+def test_a_warning_that_cannot_be_shown_is_no_error_of_who_warns(monkeypatch: pytest.MonkeyPatch) -> None:
+    def report(event: Event) -> None:
+        raise OSError(errno.EIO, "the terminal is gone")
+
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    handler = Warnings(report)
+    log = logging.getLogger("tests.warnings")
+    log.addHandler(handler)
+    log.warning("a child ended")
+    log.removeHandler(handler)
 
 
 def test_a_json_log_line_is_shown_as_a_line() -> None:
