@@ -1,9 +1,10 @@
 """The bus over NATS: nats-py's client with a synchronous way in and out for the token path.
 
-nats-py hands each message to a task through a queue and flushes through another: right for most uses, but it costs
-more than a token frame itself. Here a subscription's callback runs inside the read loop, and publishing appends to
-the client's pending list and wakes its flusher once per turn of the loop. Two private names of nats-py are used
-(`_process_msg`, `_pending`); the contract tests hold both, and nats-py is pinned.
+nats-py reads with a task, hands each message to another through a queue and flushes through a third: right for most
+uses, but it costs more than a token frame itself. Here a subscription's callback runs in the turn of the loop in which
+its message was read, and what is published in one turn leaves in one write. nats-py still connects, signs in,
+subscribes, and reconnects. What is private of nats-py and used here (`_read_loop`, `_pending`, `_process_*`, the
+streams of its TCP transport) is held by the contract tests, and nats-py is pinned.
 """
 
 from __future__ import annotations
@@ -11,21 +12,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 import nats.errors
+import orjson
 from caravan_contracts.errors import DependencyDown
 from nats.aio.client import Client
 from nats.aio.client import Server as NatsServer
+from nats.aio.transport import TcpTransport
 
 from caravan_bus.transport import Callback, Message, Subscription
+from caravan_bus.wire import Wire
 
 log = logging.getLogger(__name__)
 
 PENDING_LIMIT = 32 * 1024 * 1024
 """Bytes waiting for a slow server before nats-py would block; the credit window keeps us far below."""
+_LATER = 65_536
+_PONG = b"PONG\r\n"
 _FIRST_PAUSE = 0.1
 _MAX_BACKOFF = 2.0
 
@@ -41,29 +47,110 @@ class NatsOptions:
 
 
 class _TapClient(Client):
-    """nats-py's client whose subscriptions in `taps` bypass its queues."""
+    """nats-py's client with :class:`Wire` on its socket; subscriptions in `taps` are called in the turn of the read."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.taps: dict[int, Callback] = {}
-
-    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
-        tap = self.taps.get(sid)
-        if tap is None:
-            await super()._process_msg(sid, subject, reply, data, headers)
-            return
-        try:
-            tap(Message(subject.decode(), data, reply.decode(), headers or b""))
-        except Exception:
-            # nats-py ends its read loop at an exception here, and with it every stream of the process
-            log.exception("a subscription of %s failed", subject.decode())
+        self.taps: dict[bytes, Callback] = {}
+        """By subscription id, as the wire spells it."""
+        self._line: asyncio.WriteTransport | None = None
+        self._flush_due = False
+        self._loop = asyncio.get_running_loop()
+        self._later: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue(_LATER)
+        self.dropped = 0
+        """Messages that were not sent because the server did not take what was sent before."""
 
     def send_now(self, command: bytes) -> None:
+        """Send with whatever else is sent in this turn of the loop."""
         self._pending.append(command)
         self._pending_data_size += len(command)
-        queue = self._flush_queue
-        if queue is not None and queue.empty():
-            queue.put_nowait(asyncio.get_running_loop().create_future())
+        if not self._flush_due:
+            self._flush_due = True
+            self._loop.call_soon(self._flush_now)
+
+    def _flush_now(self) -> None:
+        self._flush_due = False
+        line = self._line
+        if line is None or not self._pending or not self.is_connected or line.is_closing():
+            return  # nats-py sends it after it has reconnected
+        if line.get_write_buffer_size() > PENDING_LIMIT:
+            self.dropped += len(self._pending)
+        else:
+            line.write(b"".join(self._pending))
+        self._pending = []
+        self._pending_data_size = 0
+
+    def on_message(self, sid: bytes, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
+        """See :class:`Receiver`."""
+        tap = self.taps.get(sid)
+        if tap is None:
+            self._put_off(lambda: self._process_msg(int(sid), subject, reply, data, headers))
+            return
+        try:
+            tap(Message(subject.decode(), data, reply.decode(), headers))
+        except Exception:
+            log.exception("a subscription of %s failed", subject.decode())
+
+    def on_line(self, line: bytes) -> None:
+        """See :class:`Receiver`."""
+        if line == b"PING":
+            self.send_now(_PONG)
+        elif line != b"+OK":
+            self._put_off(lambda: self._handle_line(line))
+
+    def _put_off(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            self._later.put_nowait(work)
+        except asyncio.QueueFull:
+            self.dropped += 1
+
+    async def _read_loop(self) -> None:
+        """nats-py starts this once a connection is made, and cancels it when it gives the connection up."""
+        streams = self._transport
+        if not isinstance(streams, TcpTransport):
+            await super()._read_loop()  # over WebSocket
+            return
+        reader, writer = streams._io_reader, streams._io_writer
+        if reader is None or writer is None:
+            raise RuntimeError("nats-py reads from a connection it has not made")
+        self._line = writer.transport
+        wire = Wire(self, writer.transport.get_protocol())
+        read_ahead = bytes(reader._buffer)  # type: ignore[attr-defined]
+        reader._buffer.clear()  # type: ignore[attr-defined]
+        writer.transport.set_protocol(wire)
+        if reader.at_eof():
+            wire.eof_received()
+        if read_ahead:
+            wire.data_received(read_ahead)
+        later = asyncio.create_task(self._do_later(), name="nats-later")
+        try:
+            error = await wire.lost
+        finally:
+            self._line = None
+            later.cancel()
+        await self._process_op_err(error if isinstance(error, Exception) else nats.errors.UnexpectedEOF())
+
+    async def _do_later(self) -> None:
+        """What is not for a tap, and has time: nats-py's own subscriptions, and lines other than PING."""
+        while True:
+            work = await self._later.get()
+            try:
+                await work()
+            except asyncio.InvalidStateError:
+                log.debug("the answer to a flush that nobody waits for any more")
+            except Exception:
+                log.exception("a message of NATS could not be handled")
+
+    async def _handle_line(self, line: bytes) -> None:
+        word, _, rest = line.partition(b" ")
+        if word == b"PONG":
+            await self._process_pong()
+        elif word == b"-ERR":
+            await self._process_err(rest.strip(b"'").decode("utf-8", "replace").lower())
+        elif word == b"INFO":
+            await self._process_info(orjson.loads(rest))
+        else:
+            await self._process_op_err(nats.errors.ProtocolError(f"unknown word {word[:40]!r}"))
 
 
 class _NatsSubscription:
@@ -72,7 +159,7 @@ class _NatsSubscription:
         self._inner = inner
 
     async def unsubscribe(self) -> None:
-        if self._client.taps.pop(self._inner._id, None) is None:
+        if self._client.taps.pop(b"%d" % self._inner._id, None) is None:
             return
         if self._client.is_connected and not self._client.is_draining:
             await self._inner.unsubscribe()
@@ -117,7 +204,7 @@ class NatsTransport:
 
     async def subscribe(self, subject: str, callback: Callback, queue: str = "") -> Subscription:
         inner = await self._client.subscribe(subject, queue=queue, cb=_unused)
-        self._client.taps[inner._id] = callback
+        self._client.taps[b"%d" % inner._id] = callback
         return _NatsSubscription(self._client, inner)
 
     async def flush(self, timeout: float = 5.0) -> None:
