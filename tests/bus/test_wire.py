@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 SUBJECTS = st.sampled_from(["a", "caravan.v1.evt.x", "_INBOX.gateway.gw-1.2f"])
-MESSAGES = st.tuples(SUBJECTS, st.integers(1, 9999), st.sampled_from(["", "r.1"]), st.binary(max_size=200), st.booleans())
+MESSAGES = st.tuples(
+    SUBJECTS, st.integers(1, 9999), st.sampled_from(["", "r.1"]), st.binary(max_size=200), st.booleans()
+)
 
 
 class Seen:

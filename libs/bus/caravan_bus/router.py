@@ -39,6 +39,8 @@ from caravan_bus.transport import Transport, encode_headers
 
 log = logging.getLogger(__name__)
 
+_WINDOW = f.encode_window(f.DEFAULT_WINDOW, bundles=True)
+
 
 @dataclass(frozen=True, slots=True)
 class RoutingOptions:
@@ -217,7 +219,7 @@ class Router:
         try:
             headers = context.to_headers()
             headers[h.CALL] = request.spec.encode()
-            headers[h.WINDOW] = str(f.DEFAULT_WINDOW)
+            headers[h.WINDOW] = _WINDOW
             if request.extra:
                 headers.update(request.extra)
             subject = s.at_worker(request.service, worker, request.verb)

@@ -161,7 +161,7 @@ def _request_headers() -> dict[str, Any]:
             },
             h.WINDOW: {
                 "type": "string",
-                "description": "bytes of credit; asks for frames",
+                "description": "bytes of credit; asks for frames. `; bundle` after it: the receiver reads bundles",
             },
             h.CLAIM: {
                 "type": "string",

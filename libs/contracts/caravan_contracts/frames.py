@@ -9,17 +9,24 @@ of the last frame sent, so that the receiver notices a lost tail. The payload of
 stream, or bytes of a JSON body; it stays opaque to everything between the worker and the client.
 END is ``uint32 BE length | summary (JSON) | tail bytes``: the tail is the last of the data, so that a short
 answer is one frame. Control messages towards the worker are ``kind | seq`` alone.
+
+A receiver that says so (see :func:`encode_window`) may get frames of several of its streams in one message at the
+subject ``<its inbox prefix>.bundle``: for each, ``stream number (uint64 BE) | length (uint32 BE) | frame``.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from typing import Final
 
 HEADER: Final = struct.Struct(">BI")
 HEADER_SIZE: Final = HEADER.size
 _LENGTH: Final = struct.Struct(">I")
+_ENTRY: Final = struct.Struct(">QI")
+_ENTRY_SIZE: Final = _ENTRY.size
+_BUNDLE_MARK: Final = "bundle"
 MAX_DATA: Final = 256 * 1024
 """Largest payload of a data frame in bytes: well under NATS' max_payload of 1 MiB."""
 DEFAULT_WINDOW: Final = 256 * 1024
@@ -71,3 +78,41 @@ def decode_end(payload: bytes) -> tuple[bytes, bytes]:
     if len(payload) < stop:
         raise ValueError("an END frame holds its whole summary")
     return payload[_LENGTH.size : stop], payload[stop:]
+
+
+def encode_bundle(entries: Iterable[tuple[int, bytes]]) -> bytes:
+    """Frames of several streams as one message; each entry is ``(stream number, frame)``."""
+    parts: list[bytes] = []
+    for number, frame in entries:
+        parts.append(_ENTRY.pack(number, len(frame)))
+        parts.append(frame)
+    return b"".join(parts)
+
+
+def decode_bundle(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The opposite of :func:`encode_bundle`; raises ValueError where it is cut short."""
+    position, size = 0, len(data)
+    while position < size:
+        start = position + _ENTRY_SIZE
+        if start > size:
+            raise ValueError("a bundle holds whole entries")
+        number, length = _ENTRY.unpack_from(data, position)
+        position = start + length
+        if position > size:
+            raise ValueError("a bundle holds whole frames")
+        yield number, data[start:position]
+
+
+def encode_window(window: int, bundles: bool) -> str:
+    """The value of the header Caravan-Window: bytes of credit, and whether the receiver reads bundles."""
+    return f"{window}; {_BUNDLE_MARK}" if bundles else str(window)
+
+
+def decode_window(value: str) -> tuple[int, bool]:
+    """The opposite of :func:`encode_window`; unreadable credit is the default, and it is kept within bounds."""
+    number, _, mark = value.partition(";")
+    try:
+        window = max(1024, min(int(number), 16 * DEFAULT_WINDOW))
+    except ValueError:
+        window = DEFAULT_WINDOW
+    return window, mark.strip() == _BUNDLE_MARK

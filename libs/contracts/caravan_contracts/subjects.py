@@ -8,6 +8,7 @@ Shapes (all tokens lower-case ASCII, at most eight, user text never among them):
 ``caravan.v1.ctl.<worker>.<stream>``               control of one stream
 ``caravan.v1.evt.<domain>.<fact>``                 facts
 ``_INBOX.<user>.<instance>.<number>``              replies and frames
+``_INBOX.<user>.<instance>.bundle``                frames of several streams
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import re
 
 PREFIX = "caravan.v1"
 INBOX = "_INBOX"
+_BUNDLE = "bundle"
 _TOKEN = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 
 
@@ -81,6 +83,25 @@ def stream_of(reply: str) -> str:
     """The stream id of a reply inbox: its last two tokens, ``<instance>-<number>``."""
     head, _, number = reply.rpartition(".")
     return f"{head.rpartition('.')[2]}-{number}"
+
+
+def bundle_inbox(prefix: str) -> str:
+    """Where bundles of frames arrive, for the receiver whose inbox prefix this is."""
+    return f"{prefix}.{_BUNDLE}"
+
+
+def stream_number(number: int) -> str:
+    """The last token of the reply inbox of a receiver's `number`-th stream."""
+    return format(number, "x")
+
+
+def bundle_of(reply: str) -> tuple[str, int]:
+    """``(bundle inbox, stream number)`` of a reply inbox; ("", 0) when its last token is no number."""
+    prefix, _, number = reply.rpartition(".")
+    try:
+        return bundle_inbox(prefix), int(number, 16)
+    except ValueError:
+        return "", 0
 
 
 def caller_of(reply: str) -> tuple[str, str]:

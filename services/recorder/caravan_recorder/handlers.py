@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from datetime import UTC, datetime
 from typing import Final
@@ -10,7 +11,9 @@ from typing import Final
 from caravan_bus.inference import Claims
 from caravan_bus.tasks import cancel_and_wait
 from caravan_bus.transport import Message, Subscription, Transport
+from caravan_contracts import frames as f
 from caravan_contracts import headers as h
+from caravan_contracts import subjects as s
 from caravan_contracts.channels import CHANNELS, RECORDER
 from caravan_contracts.context import DEFAULT_TENANT, Principal
 from caravan_contracts.errors import CaravanError
@@ -21,6 +24,8 @@ from caravan_recorder.callers import STALL_SECONDS, Callers
 from caravan_recorder.options import Filter
 from caravan_recorder.recorder import Recorder
 from caravan_recorder.tapes import Loss, Tape
+
+log = logging.getLogger(__name__)
 
 _FETCHES: Final = 64
 _FETCH_SECONDS: Final = 5.0
@@ -86,7 +91,15 @@ class Tap:
             self._fetch(tape, claim)
 
     def _on_frame(self, message: Message) -> None:
-        self._tapes.frame(message.subject, message.data, time.monotonic())
+        now, prefix = time.monotonic(), message.subject.rpartition(".")[0]
+        if message.subject != s.bundle_inbox(prefix):
+            self._tapes.frame(message.subject, message.data, now)
+            return
+        try:
+            for number, frame in f.decode_bundle(message.data):
+                self._tapes.frame(f"{prefix}.{s.stream_number(number)}", frame, now)
+        except ValueError as error:
+            log.warning("a bundle of frames could not be read: %s", error)
 
     def _fetch(self, tape: Tape, claim: Claim) -> None:
         if self._claims is None or len(self._fetching) >= _FETCHES:

@@ -13,7 +13,7 @@ from caravan_bus.presence import PresenceBeacon, PresenceTable
 from caravan_bus.registry_view import RegistryView
 from caravan_bus.requests import Requester
 from caravan_bus.slots import Slots
-from caravan_bus.stream.server import Handler, StreamServer
+from caravan_bus.stream.server import StreamServer
 from caravan_bus.transport import Transport
 from caravan_contracts import subjects as s
 from caravan_contracts.channels import REPLAY
@@ -27,14 +27,6 @@ from caravan_recorder.service import ReplayService
 log = logging.getLogger(__name__)
 
 DRAIN_SECONDS: Final = 10.0
-
-
-class _Server(StreamServer):
-    """A stream server whose own inbox is that of the bus user `replay`, which may read no other."""
-
-    def __init__(self, transport: Transport, worker: str, slots: Slots, handler: Handler) -> None:
-        super().__init__(transport, SERVICE, worker, slots, handler)
-        self._probe = s.inbox_prefix(REPLAY, f"{worker}-callers") + "."
 
 
 class Replay:
@@ -55,7 +47,7 @@ class Replay:
         table = PresenceTable(transport, SERVICE, s.inbox_prefix(REPLAY, f"{worker}-probe"))
         slots = Slots()
         service = ReplayService(self.library, options.speed, claims)
-        server = _Server(transport, worker, slots, service.serve)
+        server = StreamServer(transport, SERVICE, worker, slots, service.serve, user=REPLAY)
         beacon = PresenceBeacon(transport, SERVICE, worker, slots)
         provider = ReplayProvider(options.provider, worker, self.library.models(), view, requester, table)
 

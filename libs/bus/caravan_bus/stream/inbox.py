@@ -32,8 +32,9 @@ class StreamInbox:
         self._control_line = control
         self._instance = instance
         self._prefix = s.inbox_prefix(user, instance) + "."
+        self._bundle = s.bundle_inbox(s.inbox_prefix(user, instance))
         self._skip = len(self._prefix)
-        self._open: dict[str, StreamReader] = {}
+        self._open: dict[int, StreamReader] = {}
         self._count = 0
         self._subscription: Subscription | None = None
         self._sweeper: asyncio.Task[None] | None = None
@@ -68,7 +69,7 @@ class StreamInbox:
     def open(self, worker: str, deadline: float, window: int = f.DEFAULT_WINDOW) -> StreamReader:
         """A reader for a request about to be sent to `worker` with ``reader.reply`` as its reply subject."""
         self._count += 1
-        number = format(self._count, "x")
+        number = s.stream_number(self._count)
         reader = StreamReader(
             worker,
             number,
@@ -78,7 +79,7 @@ class StreamInbox:
             self._send_control,
             self._forget,
         )
-        self._open[number] = reader
+        self._open[self._count] = reader
         return reader
 
     def lose_worker(self, worker: str) -> None:
@@ -88,7 +89,21 @@ class StreamInbox:
                 reader.fail(WorkerLost(f"worker {worker} died while it served the request"))
 
     def _on_message(self, message: Message) -> None:
-        reader = self._open.get(message.subject[self._skip :])
+        subject = message.subject
+        if subject == self._bundle:
+            readers = self._open
+            try:
+                for number, frame in f.decode_bundle(message.data):
+                    reader = readers.get(number)
+                    if reader is not None:
+                        reader.feed_frame(frame)
+            except ValueError as error:
+                log.warning("a bundle of frames could not be read: %s", error)
+            return
+        try:
+            reader = self._open.get(int(subject[self._skip :], 16))
+        except ValueError:
+            return  # somebody's stray message
         if reader is not None:
             reader.feed(message)
 
@@ -99,7 +114,7 @@ class StreamInbox:
         self._control_line.publish(subject, f.encode(kind, seq))
 
     def _forget(self, reader: StreamReader) -> None:
-        self._open.pop(reader.number, None)
+        self._open.pop(int(reader.number, 16), None)
 
     def _ask_again(self) -> None:
         for reader in self._open.values():

@@ -146,11 +146,15 @@ class StreamReader:
 
     def feed(self, message: Message) -> None:
         """One message for this stream, as the transport delivers it."""
-        data = message.data
+        if message.no_responders and self.admission is Admission.WAITING:
+            self.admission = Admission.NOBODY
+            self._wake()
+        else:
+            self.feed_frame(message.data)
+
+    def feed_frame(self, data: bytes) -> None:
+        """One frame of this stream."""
         if len(data) < f.HEADER_SIZE:
-            if message.no_responders and self.admission is Admission.WAITING:
-                self.admission = Admission.NOBODY
-                self._wake()
             return
         self.heard = self._loop.time()
         kind = data[0]

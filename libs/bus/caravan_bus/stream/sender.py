@@ -8,9 +8,11 @@ from typing import Final
 
 import orjson
 from caravan_contracts import frames as f
+from caravan_contracts import subjects as s
 from caravan_contracts.errors import CaravanError, ClientGone
 from caravan_contracts.inference import Summary
 
+from caravan_bus.stream.outlet import Outlet
 from caravan_bus.transport import Transport
 
 _DATA: Final = int(f.Kind.DATA)
@@ -22,10 +24,13 @@ class StreamSender:
 
     __slots__ = (
         "_accepted",
+        "_bundle",
         "_cancelled",
         "_frames",
         "_kept",
         "_loop",
+        "_number",
+        "_outlet",
         "_room",
         "_transport",
         "ended",
@@ -36,8 +41,13 @@ class StreamSender:
         "window",
     )
 
-    def __init__(self, transport: Transport, reply: str, window: int = f.DEFAULT_WINDOW) -> None:
+    def __init__(
+        self, transport: Transport, reply: str, window: int = f.DEFAULT_WINDOW, outlet: Outlet | None = None
+    ) -> None:
+        """`outlet` only for a receiver that reads bundles."""
         self._transport = transport
+        self._outlet = outlet
+        self._bundle, self._number = s.bundle_of(reply) if outlet is not None else ("", 0)
         self.reply = reply
         self.window = window
         self.seq = 0
@@ -70,7 +80,7 @@ class StreamSender:
         """Tell the receiver that the work has begun; any other frame says so too."""
         if not self._accepted:
             self._accepted = True
-            self._transport.publish(self.reply, _ACCEPTED)
+            self._publish(_ACCEPTED)
 
     def write(self, data: bytes) -> bool:
         """Send `data`; False when the credit is used up (then `await room()`). Never blocks."""
@@ -110,6 +120,8 @@ class StreamSender:
         itself says so at the subject `probe`."""
         self._accepted = True
         self.last_sent = self._loop.time()
+        if self._outlet is not None:
+            self._outlet.flush()  # it must not overtake the frames it counts
         self._transport.publish(self.reply, f.encode(f.Kind.HEARTBEAT, self.seq), probe)
 
     def acknowledged(self, seq: int) -> None:
@@ -125,7 +137,7 @@ class StreamSender:
         self.acknowledged(seq)
         for _, frame in self._frames:
             self.resends += 1
-            self._transport.publish(self.reply, frame)
+            self._publish(frame)
 
     def cancel(self) -> None:
         """The receiver gave up: whoever waits for room is woken, and what was kept is dropped."""
@@ -145,7 +157,13 @@ class StreamSender:
         self._kept += len(frame)
         self._accepted = True
         self.last_sent = self._loop.time()
-        self._transport.publish(self.reply, frame)
+        self._publish(frame)
+
+    def _publish(self, frame: bytes) -> None:
+        if self._outlet is None:
+            self._transport.publish(self.reply, frame)
+        else:
+            self._outlet.send(self._bundle, self._number, self.reply, frame)
 
     def _wake(self) -> None:
         if self._room is not None and not self._room.done():

@@ -24,6 +24,7 @@ from caravan_contracts.inference import CallSpec, Verb
 
 from caravan_bus.discovery import EndpointStats
 from caravan_bus.slots import Slots
+from caravan_bus.stream.outlet import Outlet
 from caravan_bus.stream.sender import StreamSender
 from caravan_bus.tasks import cancel_and_wait
 from caravan_bus.transport import Message, Subscription, Transport
@@ -78,11 +79,13 @@ class StreamServer:
         slots: Slots,
         handler: Handler,
         verbs: Sequence[str] = tuple(Verb),
+        user: str = "",
     ) -> None:
+        """`user` is the bus user whose inbox hears that a caller is gone; "" = the one named like the service."""
         self._transport = transport
         self._service = service
         self._worker = worker
-        self._probe = s.inbox_prefix(service, f"{worker}-callers") + "."
+        self._probe = s.inbox_prefix(user or service, f"{worker}-callers") + "."
         self._slots = slots
         self._handler = handler
         self._verbs = verbs
@@ -95,6 +98,7 @@ class StreamServer:
         self._accept_timer: asyncio.TimerHandle | None = None
         self._draining = False
         self._resends = 0
+        self._outlet = Outlet(transport)
         self.stats = {str(verb): EndpointStats() for verb in verbs}
 
     async def start(self) -> None:
@@ -139,6 +143,7 @@ class StreamServer:
             if late:
                 log.warning("%d requests were cut off by the shutdown", len(late))
                 await asyncio.wait(late, timeout=5.0)
+        self._outlet.flush()
         for subscription in self._subscriptions:
             await subscription.unsubscribe()
         for task in self._tasks:
@@ -158,7 +163,9 @@ class StreamServer:
             self._transport.publish(message.reply, _BUSY)
             return
         self.stats[inbound.verb].requests += 1
-        sender = StreamSender(self._transport, message.reply, _window(message))
+        window, bundles = f.decode_window(message.headers.get(h.WINDOW, ""))
+        outlet = self._outlet if bundles and s.bundle_of(message.reply)[0] else None
+        sender = StreamSender(self._transport, message.reply, window, outlet)
         stream = s.stream_of(message.reply)
         task = asyncio.create_task(self._serve(stream, inbound, sender), name=f"serve-{stream}")
         self._active[stream] = _Active(sender, task, inbound.context.deadline, asyncio.get_running_loop().time())
@@ -282,13 +289,6 @@ class StreamServer:
                     active.sender.heartbeat()
             while self._linger and next(iter(self._linger.values()))[0] <= now:
                 self._drop_oldest()
-
-
-def _window(message: Message) -> int:
-    try:
-        return max(1024, min(int(message.headers.get(h.WINDOW, "")), 16 * f.DEFAULT_WINDOW))
-    except ValueError:
-        return f.DEFAULT_WINDOW
 
 
 def _why_cancelled(context: RequestContext, draining: bool) -> CaravanError:

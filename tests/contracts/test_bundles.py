@@ -1,0 +1,48 @@
+"""Bundles: frames of several streams in one message."""
+
+from __future__ import annotations
+
+import pytest
+from caravan_contracts import frames as f
+from caravan_contracts import subjects as s
+from hypothesis import given
+from hypothesis import strategies as st
+
+ENTRIES = st.lists(st.tuples(st.integers(0, 2**64 - 1), st.binary(min_size=5, max_size=300)), max_size=20)
+
+
+@given(ENTRIES)
+def test_a_bundle_gives_back_its_frames_in_order(entries: list[tuple[int, bytes]]) -> None:
+    assert list(f.decode_bundle(f.encode_bundle(entries))) == entries
+
+
+@given(ENTRIES.filter(bool), st.data())
+def test_a_bundle_that_was_cut_is_an_error(entries: list[tuple[int, bytes]], data: st.DataObject) -> None:
+    whole = f.encode_bundle(entries)
+    lengths = {0}
+    for _, frame in entries:
+        lengths.add(max(lengths) + 12 + len(frame))
+    cut = data.draw(st.integers(1, len(whole) - 1).filter(lambda n: n not in lengths))
+    with pytest.raises(ValueError, match="whole"):
+        list(f.decode_bundle(whole[:cut]))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("262144; bundle", (262144, True)),
+        ("262144", (262144, False)),
+        ("1", (1024, False)),
+        ("", (f.DEFAULT_WINDOW, False)),
+        ("x;bundle", (f.DEFAULT_WINDOW, True)),
+        ("99999999999", (16 * f.DEFAULT_WINDOW, False)),
+    ],
+)
+def test_a_window_is_read_within_bounds(value: str, expected: tuple[int, bool]) -> None:
+    assert f.decode_window(value) == expected
+
+
+def test_the_bundle_inbox_is_below_the_same_prefix_and_no_stream_number() -> None:
+    prefix = s.inbox_prefix("gateway", "gw-1")
+    assert s.bundle_of(f"{prefix}.{s.stream_number(47)}") == (s.bundle_inbox(prefix), 47)
+    assert s.bundle_of(s.bundle_inbox(prefix)) == ("", 0)
