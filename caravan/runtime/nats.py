@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import signal
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from caravan_contracts.channels import OPERATOR
@@ -13,7 +15,7 @@ from caravan_contracts.channels import OPERATOR
 from caravan.runtime import binaries, bus_users, keys
 from caravan.runtime.nats_config import NatsOptions, render
 from caravan.runtime.paths import DataDir, write_private
-from caravan.runtime.process import ChildSpec
+from caravan.runtime.process import ChildSpec, plain_environment
 from caravan.runtime.secrets import Secrets
 
 
@@ -56,12 +58,22 @@ class Nats:
             name=self.name,
             command=(str(binaries.nats_server()), "-c", str(self.data.nats_config)),
             log=self.data.log(self.name),
+            environment={**plain_environment(), "GOMAXPROCS": threads(os.environ, os.cpu_count() or 1)},
             death_signal=signal.SIGTERM,
         )
 
     async def ping(self) -> None:
         """A PING as the operator."""
         await ping(self.port, self.secrets.seeds[OPERATOR])
+
+
+def threads(environment: Mapping[str, str], cores: int) -> str:
+    """How many of `cores` the server may run on at once, as Go's GOMAXPROCS.
+
+    Half of them, unless the user said: it never needs more beside its clients on one machine, and each more makes its
+    scheduler wake threads to no end (a third of its CPU on two cores; docs/performance.md).
+    """
+    return environment.get("GOMAXPROCS") or str(max(1, cores // 2))
 
 
 async def ping(port: int, seed: str) -> None:

@@ -161,7 +161,7 @@ def test_an_upstream_error_keeps_status_and_message(
         assert caught.value.response.headers["retry-after"] == "2"
 
 
-@pytest.mark.parametrize("model", ["up/html-502", "up/reset", "up/notjson"])
+@pytest.mark.parametrize("model", ["up/html-502", "up/reset", "up/notjson", "up/half"])
 def test_garbage_and_resets_are_clear_errors(client: OpenAI, model: str) -> None:
     with pytest.raises(openai.InternalServerError) as caught:
         client.chat.completions.create(model=model, messages=HELLO)  # type: ignore[arg-type]

@@ -110,6 +110,36 @@ def test_an_error_in_the_stream_is_kept_and_what_came_before_it_delivered(status
     assert (forwarder.error.status, forwarder.error.message) == (status, "too much")
 
 
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        ('{"error":"out of memory"}', "out of memory"),
+        ('{"error": {"message": "x"}}', "x"),
+        ('{"object":"error","message":"bad","type":"BadRequestError","code":400}', "bad"),
+        ('{"choices":[],"error":{"message":"at the end"}}', "at the end"),
+    ],
+)
+def test_an_error_is_found_however_it_is_written(event: str, message: str) -> None:
+    forwarder = EventForwarder("up-model", False)
+    first = (chunk("a") + "\n\n").encode()
+    assert forwarder.feed(first + b"data: " + event.encode() + b"\n\n") == first
+    assert forwarder.error is not None and forwarder.error.message == message
+
+
+def test_a_null_error_in_a_chunk_is_none() -> None:
+    forwarder = EventForwarder("up-model", False)
+    raw = (chunk("a", error=None) + "\n\n").encode()
+    assert forwarder.feed(raw) == raw
+    assert forwarder.error is None
+
+
+def test_nothing_after_the_end_mark_is_passed_on() -> None:
+    forwarder = EventForwarder("up-model", False)
+    before = (chunk("a") + "\n\n" + chunk(finish="stop") + "\n\n").encode()
+    assert forwarder.feed(before + b"data: [DONE]\n\n: bye\n\n" + chunk("b").encode() + b"\n\n") == before
+    assert forwarder.done
+
+
 def test_text_that_looks_like_the_end_is_text() -> None:
     forwarder = EventForwarder("up-model", False)
     raw = (chunk('data: [DONE]\n\n"finish_reason":"stop" "usage":{} {"error":1}') + "\n\n").encode()

@@ -8,8 +8,10 @@
     reset, hang      the connection is closed, or silent, before any header
     cut-3, silent-3  3 tokens, then the connection is closed, or silent
     inband-2         2 tokens, then an error event
+    latedone         [DONE] comes 50 ms after what is before it, and the end of the answer as much later
     nodone, nofinish a stream without [DONE]; one that simply ends
     notjson          200 with something that is no JSON
+    half             200 with the first half of a JSON object, whether a stream was asked for or not
     big-500          an answer of 500 KiB
     tools, logprobs  what their name says
 
@@ -158,6 +160,8 @@ class ScriptedUpstream:
             return web.Response(text="<html>Bad gateway</html>", status=int(number), content_type="text/html")
         if name == "notjson":
             return web.Response(text="hello", content_type="application/json")
+        if name == "half":
+            return web.Response(body=b'{"id":"chatcmpl-s","choices":[{"mess', content_type="application/json")
         if name == "reset" and request.transport is not None:
             request.transport.abort()
         if name in ("reset", "hang"):
@@ -196,7 +200,11 @@ class ScriptedUpstream:
         for event in events:
             if name == "slow":
                 await asyncio.sleep(number / 1000)
+            if name == "latedone" and event.endswith(b"[DONE]"):
+                await asyncio.sleep(0.05)
             await response.write(event + end)
+        if name == "latedone":
+            await asyncio.sleep(0.05)
         if name == "cut" and request.transport is not None:
             await asyncio.sleep(0.05)
             request.transport.abort()

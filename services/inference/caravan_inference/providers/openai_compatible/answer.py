@@ -6,6 +6,23 @@ from collections.abc import Mapping
 from typing import Protocol
 
 
+class Sink(Protocol):
+    """Where the body of an answer goes as it arrives."""
+
+    @property
+    def done(self) -> bool:
+        """Whether it has all it wants, even if the body goes on."""
+        ...
+
+    def take(self, data: bytes) -> bool:
+        """All that has arrived; False when nothing more may be given before :meth:`room` returned."""
+        ...
+
+    async def room(self) -> None:
+        """Wait until more may be given."""
+        ...
+
+
 class Answer(Protocol):
     """One answer, being read."""
 
@@ -26,12 +43,9 @@ class Answer(Protocol):
         """All that has arrived, at least one byte; b"" at the end. Raises OSError, TimeoutError."""
         ...
 
-    def read_nowait(self) -> bytes:
-        """All that has arrived, possibly nothing."""
-        ...
-
-    def hold(self) -> None:
-        """Leave what arrives now to the system, until the next :meth:`read_nowait`."""
+    async def feed(self, sink: Sink) -> None:
+        """Give everything to `sink`, as it arrives, until the end or until it is done. Raises OSError, TimeoutError
+        and what the sink raises."""
         ...
 
     def close(self) -> None:

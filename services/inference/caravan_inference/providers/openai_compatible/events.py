@@ -76,7 +76,7 @@ class EventForwarder:
         ready = chunk[:cut] if self._tail else chunk
         if not self._settled:
             self._settle(ready)
-        if b'{"error"' in ready:
+        if b'"error"' in ready:
             ready = self._cut_error(ready)
         if self._find:
             ready = ready.replace(self._find, self._put)
@@ -135,25 +135,32 @@ class EventForwarder:
                 at = stop
 
     def _cut_done(self, ready: bytes) -> bytes:
-        if b"[DONE]" in ready[-32:]:
-            body = ready.rstrip()
+        """What stands before the end mark. Inside an event it would follow an escaped line break, never a real one."""
+        if b"[DONE]" in ready:
             for mark in _DONE:
-                if body.endswith(mark):
+                at = 0 if ready.startswith(mark) else ready.find(b"\n" + mark) + 1
+                if at or ready.startswith(mark):
                     self.done = True
-                    return body[: -len(mark)]
+                    return ready[:at]
         return ready
 
     def _cut_error(self, ready: bytes) -> bytes:
         """What stands before an error event; the error itself goes to :attr:`error`."""
         at = 0
         for event in ready.split(b"\n\n"):
-            start = event.find(b"{")
-            if start >= 0 and event[start:].startswith(b'{"error"'):
-                self.error = in_band_error(event[start:])
-                if self.error is not None:
-                    return ready[:at]
+            if b'"error"' in event and (start := event.find(b"{")) >= 0 and _is_error(event[start:]):
+                self.error = in_band_error(event[start:]) or UpstreamBroke("the provider's stream broke")
+                return ready[:at]
             at += len(event) + 2
         return ready
+
+
+def _is_error(event: bytes) -> bool:
+    try:
+        data = orjson.loads(event)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(data, dict) and bool(data.get("error") or data.get("object") == "error")
 
 
 def _only_usage(event: bytes) -> bool:

@@ -23,12 +23,11 @@ from caravan_inference.body import ask_for_usage, first_string, last_object, ren
 from caravan_inference.providers.base import Call, Output, ProviderOptions, Result
 from caravan_inference.providers.openai_compatible import options as opt
 from caravan_inference.providers.openai_compatible.answer import Answer, Client
-from caravan_inference.providers.openai_compatible.events import EventForwarder
+from caravan_inference.providers.openai_compatible.forwarding import Forwarding
 from caravan_inference.providers.openai_compatible.http import ClientOptions, HttpClient
-from caravan_inference.providers.openai_compatible.pace import Pace
 from caravan_inference.providers.openai_compatible.presets import PRESETS
 from caravan_inference.providers.openai_compatible.proxied import ProxiedClient, proxy_of_environment
-from caravan_inference.providers.openai_compatible.refusals import refusal
+from caravan_inference.providers.openai_compatible.refusals import in_band_error, refusal
 from caravan_inference.providers.openai_compatible.rerank import Endpoint, rerank
 
 _PATHS: Mapping[str, str] = {
@@ -38,6 +37,7 @@ _PATHS: Mapping[str, str] = {
 }
 MAX_ANSWER = 64 * 1024 * 1024
 """Largest answer of a call that does not stream, in bytes."""
+_SMALL = 64 * 1024
 _EMBEDDING_HINTS = ("embed", "bge-", "minilm", "/e5-", "gte-", "nomic")
 
 
@@ -67,15 +67,16 @@ class OpenAICompatible:
             raise InvalidRequest(f"provider {self.options.id!r}: tls: {error}", param="tls") from error
         proxy = config.proxy or proxy_of_environment(config.base_url)
         limits = config.timeouts
+        flush = config.flush_ms / 1000
         self._general = ProxiedClient(
-            config.base_url, proxy, tls, limits.connect, limits.read, self.options.slots if proxy else 2
+            config.base_url, proxy, tls, limits.connect, limits.read, self.options.slots if proxy else 2, flush
         )
         if proxy:
             self._client = self._general
             return
         secure = config.base_url.startswith("https:")
         context = tls if isinstance(tls, ssl.SSLContext) else ssl.create_default_context() if secure else None
-        options = ClientOptions(config.base_url, limits.connect, limits.read, context if secure else None)
+        options = ClientOptions(config.base_url, limits.connect, limits.read, context if secure else None, flush)
         self._client = HttpClient(options)
 
     async def close(self) -> None:
@@ -138,41 +139,26 @@ class OpenAICompatible:
             client.release(answer)
 
     async def _stream(self, call: Call, answer: Answer, output: Output, began: float) -> Result:
-        forwarder = EventForwarder(call.spec.shown_model, call.spec.include_usage)
-        pace = Pace(self._config.flush_ms / 1000)
-        first = 0.0
+        if "json" in answer.headers.get("content-type", ""):
+            raise self._no_stream(await _bounded(answer))
+        forwarding = Forwarding(call.spec, output, began)
         try:
-            while chunk := await answer.read():
-                if not answer.finished and (pause := pace.pause()):
-                    answer.hold()
-                    await asyncio.sleep(pause)
-                    chunk += answer.read_nowait()
-                ready = forwarder.feed(chunk)
-                if not first and ready:
-                    first = (time.perf_counter() - began) * 1000
-                if forwarder.done:
-                    break
-                if ready and not output.write(ready):
-                    await output.room()
-                if forwarder.error is not None:
-                    raise forwarder.error
-            else:
-                ready = forwarder.rest()
+            await answer.feed(forwarding)
         except OSError as error:
             raise UpstreamBroke(f"provider {self.options.id!r} cut its stream: {error}") from error
-        summary = forwarder.summary(first)
-        if forwarder.done and not answer.finished:
+        summary, tail = forwarding.end()
+        if forwarding.done and not answer.finished:
             # send the last events now; the connection is good for another call once its end was read
-            output.write(ready)
-            ready = b""
+            if tail:
+                output.write(tail)
+                tail = b""
             await _drain(answer)
-        return Result(summary, ready)
+        return Result(summary, tail)
 
     async def _whole(self, call: Call, answer: Answer, began: float) -> Result:
         body = await _bounded(answer)
         first = (time.perf_counter() - began) * 1000
-        if not body.lstrip().startswith(b"{"):
-            raise UpstreamBroke(f"provider {self.options.id!r} answered with something that is no JSON object")
+        self._check(body)
         model = first_string(body, b"model")
         if model is not None and model[1] != call.spec.shown_model:
             renamed = b'"model":' + orjson.dumps(call.spec.shown_model)
@@ -188,6 +174,24 @@ class OpenAICompatible:
             content_type=JSON_BODY,
         )
         return Result(summary, body)
+
+    def _check(self, body: bytes) -> None:
+        """Raise unless `body` is a whole JSON object that is no error. A large one is not parsed for it."""
+        name = self.options.id
+        if not body.lstrip().startswith(b"{") or not body.rstrip().endswith(b"}"):
+            raise UpstreamBroke(f"provider {name!r} answered with something that is no JSON object")
+        if len(body) > _SMALL and b'"error"' not in body[:_SMALL]:
+            return
+        try:
+            data = orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise UpstreamBroke(f"provider {name!r} answered with broken JSON: {error}") from error
+        if data.get("error") or data.get("object") == "error":
+            raise in_band_error(body) or UpstreamBroke(f"provider {name!r} answered with an error")
+
+    def _no_stream(self, body: bytes) -> CaravanError:
+        self._check(body)
+        return UpstreamBroke(f"provider {self.options.id!r} answered in one piece where a stream was asked for")
 
     @property
     def _usage_in_stream(self) -> bool:

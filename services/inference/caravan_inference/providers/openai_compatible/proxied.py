@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -9,7 +10,8 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
-from caravan_inference.providers.openai_compatible.answer import Answer
+from caravan_inference.providers.openai_compatible.answer import Answer, Sink
+from caravan_inference.providers.openai_compatible.pace import Pace
 
 
 def proxy_of_environment(url: str) -> str | None:
@@ -23,8 +25,9 @@ def proxy_of_environment(url: str) -> str | None:
 class _Response:
     """aiohttp's response as an :class:`Answer`."""
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, flush: float) -> None:
         self._response = response
+        self._flush = flush
         self.status = response.status
         self.headers = {name.lower(): value for name, value in response.headers.items()}
 
@@ -38,11 +41,15 @@ class _Response:
         except aiohttp.ClientError as error:
             raise OSError(str(error) or type(error).__name__) from error
 
-    def read_nowait(self) -> bytes:
-        return self._response.content.read_nowait()
-
-    def hold(self) -> None:
-        """aiohttp reads ahead by itself."""
+    async def feed(self, sink: Sink) -> None:
+        """See :class:`Answer`."""
+        pace = Pace(self._flush)
+        while not sink.done and (data := await self.read()):
+            if not self.finished and (pause := pace.pause()):
+                await asyncio.sleep(pause)
+                data += self._response.content.read_nowait()
+            if not sink.take(data):
+                await sink.room()
 
     def close(self) -> None:
         self._response.close()
@@ -52,9 +59,17 @@ class ProxiedClient:
     """One session. aiohttp's own trust_env is not used: it reads .netrc in a thread for every request."""
 
     def __init__(
-        self, base_url: str, proxy: str | None, tls: ssl.SSLContext | bool, connect: float, read: float, limit: int
+        self,
+        base_url: str,
+        proxy: str | None,
+        tls: ssl.SSLContext | bool,
+        connect: float,
+        read: float,
+        limit: int,
+        flush: float = 0.0,
     ) -> None:
         self._base_url = base_url
+        self._flush = flush
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=limit, ssl=tls, keepalive_timeout=60),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read),
@@ -71,7 +86,7 @@ class ProxiedClient:
             )
         except aiohttp.ClientError as error:
             raise OSError(str(error) or type(error).__name__) from error
-        return _Response(response)
+        return _Response(response, self._flush)
 
     async def get(self, path: str, headers: Mapping[str, str], timeout: float) -> tuple[int, Mapping[str, str], bytes]:
         """``(status, headers, body)`` of a GET. Raises OSError, TimeoutError."""

@@ -70,6 +70,8 @@ def _detail(body: bytes) -> dict[str, Any]:
         data = data[0]
     if not isinstance(data, dict):
         return {}
+    if data.get("object") == "error":  # vLLM, in a stream
+        return data
     error = data.get("error", data.get("detail", data.get("message")))
     if isinstance(error, dict):
         return error

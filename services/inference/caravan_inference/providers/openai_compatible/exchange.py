@@ -1,0 +1,333 @@
+"""One connection to an upstream, and the answer that is being read from it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Final
+
+import httptools
+
+from caravan_inference.providers.openai_compatible.answer import Sink
+from caravan_inference.providers.openai_compatible.ticks import FREE_READS, Ticks
+
+_HIGH: Final = 256 * 1024
+"""Bytes read ahead per exchange before the upstream is held back."""
+_MAX_HEAD: Final = 128 * 1024
+"""Most bytes before the end of an answer's headers."""
+_READ: Final = 64 * 1024
+
+
+class UpstreamGone(OSError):
+    """The upstream closed the connection, or answered something that is no HTTP."""
+
+
+class Exchange(asyncio.Protocol):
+    """Made by :class:`HttpClient`; used by one task at a time."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, ticks: Ticks) -> None:
+        self._loop = loop
+        self._ticks = ticks
+        self._transport: asyncio.Transport | None = None
+        self._fd = -1
+        """The socket, when it may be read past the transport (not with TLS)."""
+        self._parts: list[bytes] = []
+        # for each HTTP chunk, which is a token, the parser calls this: a list's own method costs least
+        self.on_body = self._parts.append
+        self._parser = httptools.HttpResponseParser(self)
+        self._size = 0
+        self._paused = False
+        """Whether the event loop leaves the socket alone."""
+        self._ticked = False
+        self._full = False
+        self._sink: Sink | None = None
+        self._reads = 0
+        self._last_read = 0.0
+        self._waiter: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._heard = 0.0
+        self._timeout = 0.0
+        self._error: BaseException | None = None
+        self._refused: Exception | None = None
+        """What the sink raised."""
+        self._keep = False
+        self._idle = True
+        self._whole = 0
+        """Parts of the body when it was complete; what comes after them belongs to nobody."""
+        self._stray = False
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.finished = False
+        self.fresh = True
+        """Whether no request was sent on this connection before."""
+        self.silent = True
+        """Whether not one byte of the answer arrived yet."""
+
+    # --- what the client and the provider use ----------------------------------------------------
+
+    def send(self, head: bytes, body: bytes, timeout: float) -> None:
+        """Begin an exchange: write the request, wait at most `timeout` seconds between two reads."""
+        assert self._transport is not None
+        self._parser = httptools.HttpResponseParser(self)
+        self._parts.clear()
+        self._size = self._reads = self._whole = 0
+        self._error = self._refused = None
+        self._idle = self._stray = self._full = False
+        self.status, self.headers, self.finished, self.silent = 0, {}, False, True
+        self._timeout = timeout
+        self._heard = self._loop.time()
+        self._timer = self._loop.call_later(timeout, self._check_silence)
+        self._transport.write(head + body if len(body) < 65536 else head)
+        if len(body) >= 65536:
+            self._transport.write(body)
+
+    async def answered(self) -> None:
+        """Wait for status and headers. Raises UpstreamGone, TimeoutError."""
+        while not self.status:
+            await self._wait()
+
+    async def read(self) -> bytes:
+        """All that has arrived of the body, at least one byte; b"" at its end. Raises UpstreamGone, TimeoutError."""
+        while True:
+            if self._parts:
+                data = self._take_parts()
+                self.resume()
+                return data
+            if self.finished:
+                return b""
+            await self._wait()
+
+    async def feed(self, sink: Sink) -> None:
+        """See :class:`Answer`."""
+        self._sink = sink
+        self._ticks.streams += 1
+        try:
+            self._deliver()
+            while not (sink.done or (self.finished and not self._parts)) or self._refused is not None:
+                if self._refused is not None:
+                    raise self._refused
+                if self._full:
+                    await sink.room()
+                    self._full = False
+                    self._heard = self._loop.time()
+                    self.resume()
+                    self._deliver()
+                else:
+                    await self._wait()
+        finally:
+            self._ticks.streams -= 1
+            self._sink = None
+            self.resume()
+
+    def resume(self) -> None:
+        """Leave the socket to the event loop again."""
+        self._leave_ticks()
+        if self._paused and not self._full and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
+
+    def read_ready(self) -> None:
+        """Read at a tick."""
+        try:
+            data = os.read(self._fd, _READ)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self.data_received(data)
+        else:
+            # the transport finds the same, and ends the connection as it should be
+            self.resume()
+
+    def close(self) -> None:
+        """Give the connection up: an upstream stops working for one that is gone."""
+        self._stop_timer()
+        self._leave_ticks()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def rest(self) -> None:
+        """The exchange is over, and the connection waits for another."""
+        self.fresh = False
+        self._idle = True
+
+    @property
+    def reusable(self) -> bool:
+        """Whether another request may be sent on it."""
+        return self.finished and self._keep and self.alive
+
+    @property
+    def alive(self) -> bool:
+        """Whether an idle connection is still open."""
+        return self._error is None and self._transport is not None and not self._transport.is_closing()
+
+    # --- asyncio and httptools call these --------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.Protocol."""
+        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
+        self._transport = transport  # type: ignore[assignment]
+        if transport.get_extra_info("sslcontext") is None:
+            connection = transport.get_extra_info("socket")
+            self._fd = connection.fileno() if connection is not None else -1
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol."""
+        self._heard = now = self._loop.time()
+        if self._idle:
+            self._fail(UpstreamGone("the upstream spoke without being asked"))
+            self.close()
+            return
+        self.silent = False
+        self._size += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._break_off(f"no HTTP answer: {error}")
+        if not self.status and self._size > _MAX_HEAD:
+            self._break_off(f"headers of more than {_MAX_HEAD} bytes")
+        if self._stray:
+            del self._parts[self._whole :]
+            self._keep = False
+        if self._sink is not None:
+            self._deliver()
+            if not self._full and not self.finished:
+                self._set_pace(now)
+        else:
+            if self._size > _HIGH and not self._paused and self._transport is not None:
+                self._paused = True
+                self._transport.pause_reading()
+            self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio.Protocol."""
+        self._stop_timer()
+        self._leave_ticks()
+        self._fail(UpstreamGone(str(exc) if exc else "the connection was closed"))
+        self._wake()
+
+    def eof_received(self) -> bool:
+        """See asyncio.Protocol: an answer without a length ends with its connection."""
+        if self.status and not self.finished and not self.headers.keys() & {"content-length", "transfer-encoding"}:
+            self.on_message_complete()
+            self._keep = False
+            self._wake()
+        return False
+
+    def on_message_begin(self) -> None:
+        """See httptools."""
+        if self.finished:
+            self._stray = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """See httptools."""
+        if not self.finished:
+            self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        """See httptools."""
+        if not self.finished:
+            self.status = self._parser.get_status_code()
+
+    def on_message_complete(self) -> None:
+        """See httptools."""
+        if self.finished:
+            return
+        if self.status and self.status < 200:
+            self.status, self.headers = 0, {}  # an interim answer: the real one follows
+            return
+        self.finished = True
+        self._whole = len(self._parts)
+        self._keep = bool(self._parser.should_keep_alive())  # the parser forgets it after this call
+        self._stop_timer()
+
+    # --- inside ----------------------------------------------------------------------------------
+
+    def _take_parts(self) -> bytes:
+        data = b"".join(self._parts)
+        self._parts.clear()
+        self._size = self._whole = 0
+        return data
+
+    def _deliver(self) -> None:
+        """Give the sink what has arrived."""
+        sink = self._sink
+        if sink is None:
+            return
+        if self._parts and not self._full and not sink.done:
+            try:
+                if not sink.take(self._take_parts()):
+                    self._stop_reading()
+            except Exception as error:  # noqa: BLE001  # feed() raises it
+                self._refused = error
+        if self.finished or self._full or self._refused is not None or sink.done:
+            self._wake()
+
+    def _set_pace(self, now: float) -> None:
+        """Decide who sees to the next read: the event loop, or a tick."""
+        ticks = self._ticks
+        since, self._last_read = now - self._last_read, now
+        self._reads += 1
+        if self._ticked:
+            if ticks.is_slow(since):
+                self.resume()
+        elif ticks.gap and self._reads > FREE_READS and (since < ticks.gap or ticks.crowded):
+            transport = self._transport
+            if transport is None or self._paused or transport.is_closing():
+                return
+            self._paused = True
+            transport.pause_reading()
+            if self._fd >= 0 and ticks.watch(self, self._fd):
+                self._ticked = True
+            else:
+                ticks.hold(self)
+
+    def _stop_reading(self) -> None:
+        self._full = True
+        self._leave_ticks()
+        if not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def _leave_ticks(self) -> None:
+        if self._ticked:
+            self._ticked = False
+            self._ticks.leave(self._fd)
+
+    def _check_silence(self) -> None:
+        left = self._heard + self._timeout - self._loop.time()
+        if left > 0 or self._full:
+            self._timer = self._loop.call_later(max(left, 1.0), self._check_silence)
+            return
+        self._fail(TimeoutError(f"silent for {self._timeout:g} s"))
+        self.close()
+        self._wake()
+
+    def _break_off(self, why: str) -> None:
+        if not self.finished:
+            self._fail(UpstreamGone(why))
+        self._keep = False
+        self.close()
+
+    def _fail(self, error: BaseException) -> None:
+        if self._error is None:
+            self._error = error
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def _wait(self) -> None:
+        if self._error is not None:
+            raise self._error
+        self._waiter = waiter = self._loop.create_future()
+        try:
+            await waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

@@ -1,0 +1,108 @@
+"""Reading many quick streams at common ticks: one wake-up for all of them instead of one for each token.
+
+What costs is a wake-up, at the worker, at NATS and at the gateway, not a byte. A stream of tokens that arrive faster
+than a reader could tell, or one of many, is not watched by the event loop: every few milliseconds one `epoll_wait`
+says which of them have something, and what they have leaves together. A slow stream of few is never touched, and
+neither are the first reads of any.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from typing import Final, Protocol
+
+FREE_READS: Final = 2
+"""Reads of a stream that never wait: what providers send before the first token, and the first token."""
+CROWD: Final = 16
+"""Streams under way from which on all of them are read at ticks."""
+_SLOW: Final = 4
+"""Ticks without a byte after which a stream of few is left to the event loop again."""
+_EPOLL: Final = hasattr(select, "epoll")
+
+
+class Ticked(Protocol):
+    """A connection read at ticks."""
+
+    def read_ready(self) -> None:
+        """Its socket has something, or was closed."""
+        ...
+
+    def resume(self) -> None:
+        """Leave it to the event loop."""
+        ...
+
+
+class Ticks:
+    """For the connections to one upstream."""
+
+    def __init__(self, gap: float) -> None:
+        """`gap` is the time between two ticks in seconds; 0 = none."""
+        self.gap = gap
+        self._loop = asyncio.get_running_loop()
+        self._poll = select.epoll() if gap and _EPOLL else None
+        self._by_fd: dict[int, Ticked] = {}
+        self._held: list[Ticked] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self.streams = 0
+        """Streams under way."""
+
+    @property
+    def crowded(self) -> bool:
+        """Whether there are so many streams that tokens meet at a tick anyhow."""
+        return self.streams >= CROWD
+
+    def watch(self, connection: Ticked, fd: int) -> bool:
+        """Read `connection` at ticks from here on, until :meth:`leave`; False when this system cannot."""
+        if self._poll is None:
+            return False
+        self._poll.register(fd, select.EPOLLIN)
+        self._by_fd[fd] = connection
+        self._start()
+        return True
+
+    def leave(self, fd: int) -> None:
+        """The opposite of :meth:`watch`; harmless when it is not watched."""
+        if self._by_fd.pop(fd, None) is not None and self._poll is not None:
+            try:
+                self._poll.unregister(fd)
+            except OSError:
+                return  # it was closed, and so is gone already
+
+    def hold(self, connection: Ticked) -> None:
+        """Resume `connection` at the next tick."""
+        self._held.append(connection)
+        self._start()
+
+    def is_slow(self, since: float) -> bool:
+        """Whether a stream that was last read `since` seconds ago is better left to the event loop."""
+        return since > self.gap * _SLOW and not self.crowded
+
+    def close(self) -> None:
+        """Tick no more: what is being read goes on without."""
+        self.gap = 0.0
+        for connection in (*self._by_fd.values(), *self._held):
+            connection.resume()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._poll is not None:
+            self._poll.close()
+            self._poll = None
+
+    def _start(self) -> None:
+        if self._timer is None:
+            self._timer = self._loop.call_later(self.gap, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        held, self._held = self._held, []
+        for connection in held:
+            connection.resume()
+        if self._by_fd and self._poll is not None:
+            for fd, _ in self._poll.poll(0):
+                ready = self._by_fd.get(fd)
+                if ready is not None:
+                    ready.read_ready()
+        if self._by_fd or self._held:
+            self._start()
