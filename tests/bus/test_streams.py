@@ -16,6 +16,7 @@ from caravan_bus.stream.inbox import StreamInbox
 from caravan_bus.stream.sender import StreamSender
 from caravan_bus.stream.server import Inbound, StreamServer
 from caravan_bus.transport import Transport
+from caravan_contracts import frames
 from caravan_contracts.context import RequestContext
 from caravan_contracts.errors import (
     CaravanError,
@@ -98,6 +99,30 @@ async def test_a_short_answer_comes_whole_with_its_summary(party: Party) -> None
     assert await stream.read_all(1000) == b"echo hello"
     assert stream.summary == Summary(model="m", finish_reason="stop", usage=Usage(3, 4))
     assert caller.inbox.open_streams == 0
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+async def test_a_piece_of_nothing_is_not_the_end(party: Party, by_hand: bool) -> None:
+    asked_on = asyncio.Event()
+
+    async def serve(inbound: Inbound, sender: StreamSender) -> None:
+        sender.write(b"a")
+        if by_hand:
+            sender._push(frames.Kind.DATA, b"")  # as a worker in another language may
+        else:
+            sender.write(b"")
+        await asked_on.wait()
+        sender.end(Summary(finish_reason="stop"), b"b")
+
+    await party.worker("w1", serve)
+    caller = await party.caller()
+    await party.until_seen(caller, 1)
+    stream = await caller.router.send(request())
+    assert await stream.read() == b"a"
+    asyncio.get_running_loop().call_later(0.1, asked_on.set)
+    assert await stream.read() == b"b"
+    assert await stream.read() == b""
+    assert stream.summary == Summary(finish_reason="stop")
 
 
 async def test_a_stream_keeps_order_under_a_small_window_and_big_frames(party: Party) -> None:

@@ -103,6 +103,12 @@ def test_headers_of_a_stream_and_its_end(http: httpx.Client) -> None:
     assert response.text.count("[DONE]") == 1
 
 
+def test_an_end_mark_that_comes_by_itself_is_passed_on_once(http: httpx.Client) -> None:
+    text = http.post(CHAT, json=body(model="up/latedone", stream=True)).text
+    assert text.endswith("data: [DONE]\n\n")
+    assert text.count("[DONE]") == 1
+
+
 @pytest.mark.parametrize("model", ["up/cut-2", "up/inband-2", "up/nofinish"])
 def test_a_stream_that_broke_ends_with_an_error_event_and_no_done(http: httpx.Client, model: str) -> None:
     text = http.post(CHAT, json=body(model=model, stream=True)).text

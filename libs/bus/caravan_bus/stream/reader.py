@@ -169,8 +169,10 @@ class StreamReader:
         self._asked_for = 0
         self.admission = Admission.ACCEPTED
         if kind == _DATA:
-            self._chunks.append(data[f.HEADER_SIZE :])
-            self._wake()
+            payload = data[f.HEADER_SIZE :]
+            if payload:  # nothing is not the end: only an END frame is
+                self._chunks.append(payload)
+                self._wake()
         elif kind == _END:
             self._end(data[f.HEADER_SIZE :])
         elif kind == _ERROR:

@@ -85,7 +85,8 @@ class StreamSender:
     def write(self, data: bytes) -> bool:
         """Send `data`; False when the credit is used up (then `await room()`). Never blocks."""
         if len(data) <= f.MAX_DATA:
-            self._push(_DATA, data)
+            if data:
+                self._push(_DATA, data)
         else:
             for start in range(0, len(data), f.MAX_DATA):
                 self._push(_DATA, data[start : start + f.MAX_DATA])
