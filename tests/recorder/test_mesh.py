@@ -152,7 +152,7 @@ def test_a_tool_calling_stream_is_replayed_byte_for_byte_in_its_rhythm_without_i
         mesh.until(lambda: written(path, 3))
     assert (live.status, whole.status, refused.status) == (200, 200, 429)
     kept = cassette.read(path).recordings
-    assert [r.outcome for r in kept] == [Outcome.COMPLETE, Outcome.COMPLETE, Outcome.ERROR]
+    assert [(r.outcome, r.note) for r in kept] == [(Outcome.COMPLETE, ""), (Outcome.COMPLETE, ""), (Outcome.ERROR, "")]
     assert kept[0].answer == live.data, "what the client got is what is in the file"
     with upstream.down(), replaying(mesh, path):
         again = [ask(mesh, "replay/paced") for _ in range(2)]

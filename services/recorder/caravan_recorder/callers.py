@@ -28,6 +28,10 @@ GONE_SECONDS: Final = 3.5
 IDLE_SECONDS: Final = 10.0
 """How long a caller that never answers discovery is listened to after its last request."""
 STALL_SECONDS: Final = 1.0
+_QUIET_SECONDS: Final = 0.3
+"""After so long without another caller that answers, all of them have."""
+_MUSTER_SECONDS: Final = 3.0
+"""Most that a start waits for callers: there may be none yet."""
 _NAME: Final = "caravan-"
 _USERS: Final = frozenset(user for channel in CHANNELS if RECORDER in channel.observers for user in channel.publishers)
 
@@ -60,6 +64,7 @@ class Callers:
         self._opening: set[asyncio.Task[None]] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._subscription: Subscription | None = None
+        self._found = asyncio.Event()
 
     async def start(self) -> None:
         """Listen to everybody who is there."""
@@ -67,6 +72,7 @@ class Callers:
         self._ping()
         await self._transport.flush()
         self._tasks = [asyncio.create_task(self._follow(), name="callers")]
+        await self._muster()
 
     async def close(self) -> None:
         """Stop listening."""
@@ -124,7 +130,21 @@ class Callers:
             return
         await self._transport.flush()
         self._ears[prefix] = _Ear(subscription, _now(), answers)
+        self._found.set()
         log.debug("listening to %s", prefix)
+
+    async def _muster(self) -> None:
+        """Wait until those who are there have answered, so that nothing they ask from here on is half heard."""
+        latest = _now() + _MUSTER_SECONDS
+        patience = _MUSTER_SECONDS
+        while patience > 0:
+            self._found.clear()
+            try:
+                async with asyncio.timeout(patience):
+                    await self._found.wait()
+            except TimeoutError:
+                return
+            patience = min(_QUIET_SECONDS, latest - _now())
 
     async def _follow(self) -> None:
         while True:
