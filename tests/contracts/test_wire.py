@@ -139,10 +139,18 @@ def test_a_foreign_user_speaks_under_its_own_name_and_hears_its_own_inbox() -> N
     given_ = permissions.for_foreign("blue", "analytics")
     assert given_.subscribe == ("_INBOX.analytics.>",)
     assert all(subject.endswith(".blue.analytics") for subject in given_.publish)
-    assert not any("*" in subject or ">" in subject for subject in given_.publish)
+    loose = [subject for subject in given_.publish if "*" in subject or ">" in subject]
+    assert loose == ["caravan.v1.ctl.*.*.blue.analytics"], "the control of its own streams, on any worker"
     for name in permissions.SERVICES:
         with pytest.raises(ValueError, match="name of a service"):
             permissions.for_foreign("blue", name)
+
+
+def test_the_control_of_a_foreign_stream_names_its_user() -> None:
+    subject = subjects.foreign_control("inf-1", "app-7f-2a", "blue", "analytics")
+    assert subject == "caravan.v1.ctl.inf-1.app-7f-2a.blue.analytics"
+    assert subjects.foreign_control_parts(subject) == ("inf-1", "app-7f-2a", "analytics")
+    assert subjects.foreign_control_parts(subjects.control("inf-1", "gw-1")) == ("", "", "")
 
 
 def test_no_service_may_read_anothers_inbox() -> None:

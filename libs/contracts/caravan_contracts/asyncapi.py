@@ -21,7 +21,8 @@ _PARAMETERS = {
 _PAYLOADS: dict[Pattern, str] = {
     Pattern.STREAM: "OpenAI's JSON body of the operation; bodies over 256 KiB are a claim (header Caravan-Claim)",
     Pattern.PLAIN: "OpenAI's JSON body of the operation, at most the server's max_payload",
-    Pattern.CONTROL: "one byte of kind (1 ack, 2 resend, 3 cancel) and a 4-byte big-endian sequence number",
+    Pattern.CONTROL: "one byte of kind (1 ack, 2 resend, 3 cancel) and a 4-byte big-endian sequence number; "
+    "a foreign user may send 4, a part of its request's body, numbered from 1, the bytes behind",
     Pattern.FACT: "JSON",
     Pattern.REQUEST: "JSON",
 }
@@ -29,7 +30,8 @@ _REPLIES: dict[Pattern, str] = {
     Pattern.STREAM: "frames: one byte of kind (1 accept, 2 busy, 3 data, 4 heartbeat, 5 error, 6 end), a 4-byte "
     "big-endian sequence number, a payload",
     Pattern.PLAIN: "SSE events or one JSON body, then an empty message without headers; an error is one message "
-    "with the headers Nats-Service-Error-Code and Nats-Service-Error",
+    "with the headers Nats-Service-Error-Code and Nats-Service-Error. With the request header Caravan-Window: frames, "
+    "the first and every heartbeat with the stream's control subject as reply subject",
 }
 
 
@@ -162,6 +164,10 @@ def _request_headers() -> dict[str, Any]:
             h.WINDOW: {
                 "type": "string",
                 "description": "bytes of credit; asks for frames. `; bundle` after it: the receiver reads bundles",
+            },
+            h.BODY_SIZE: {
+                "type": "string",
+                "description": "bytes of a body that follows in parts on the control subject; foreign users only",
             },
             h.CLAIM: {
                 "type": "string",

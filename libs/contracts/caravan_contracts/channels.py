@@ -12,6 +12,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
+from caravan_contracts import models as m
 from caravan_contracts import registry as r
 from caravan_contracts import subjects as s
 from caravan_contracts.inference import Verb
@@ -56,7 +57,8 @@ class Channel:
     """JSON of the request or fact; None = OpenAI's JSON body or bytes, as `summary` says."""
     reply: type[BaseModel] | None = None
     foreign: bool = False
-    """Whether foreign bus users may publish here, with their own tenant and name as the last tokens."""
+    """Whether foreign bus users may publish here, with their own tenant and name as the last tokens. Other parameters
+    are theirs to choose."""
     queue: str = ""
     """Queue group of the subscribers; "" = everybody hears it."""
     observers: tuple[str, ...] = ()
@@ -98,9 +100,23 @@ def _inference() -> list[Channel]:
                 subscribers=(INFERENCE,),
                 foreign=True,
                 queue=INFERENCE,
-                summary=f"{verb} for any NATS client: OpenAI's JSON in, SSE events or one JSON body out",
+                summary=f"{verb} for any NATS client: OpenAI's JSON in, SSE events or one JSON body out; frames when "
+                "the header Caravan-Window is there",
             )
         )
+    rows.append(
+        Channel(
+            name="inference.models.entry",
+            address=f"{s.PREFIX}.inference.{m.VERB}.{{tenant}}.{{user}}",
+            pattern=Pattern.PLAIN,
+            publishers=(OPERATOR,),
+            subscribers=(INFERENCE,),
+            foreign=True,
+            queue=INFERENCE,
+            request=m.ModelsRequest,
+            summary="the models that the caller's tenant may use, as GET /v1/models and /v1/models/{id} tell them",
+        )
+    )
     return rows
 
 
@@ -155,6 +171,15 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         CALLERS,
         WORKERS,
         "acknowledge, resend and cancel of one stream: kind and sequence number, 5 bytes",
+    ),
+    Channel(
+        "control.foreign",
+        f"{s.PREFIX}.ctl.{{worker}}.{{stream}}.{{tenant}}.{{user}}",
+        Pattern.CONTROL,
+        (OPERATOR,),
+        (INFERENCE,),
+        "the same for a stream of a foreign bus user; each frame that asks for it names it as its reply subject",
+        foreign=True,
     ),
     Channel(
         "worker.presence",

@@ -8,7 +8,7 @@ DATA, ERROR and END are numbered from 1 without gaps; ACCEPT and BUSY carry 0; H
 of the last frame sent, so that the receiver notices a lost tail. The payload of DATA is whole SSE events of a
 stream, or bytes of a JSON body; it stays opaque to everything between the worker and the client.
 END is ``uint32 BE length | summary (JSON) | tail bytes``: the tail is the last of the data, so that a short
-answer is one frame. Control messages towards the worker are ``kind | seq`` alone.
+answer is one frame. Control messages towards the worker are ``kind | seq``; only BODY has a payload.
 
 A receiver that says so (see :func:`encode_window`) may get frames of several of its streams in one message at the
 subject ``<its inbox prefix>.bundle``: for each, ``stream number (uint64 BE) | length (uint32 BE) | frame``.
@@ -50,6 +50,9 @@ class Control(IntEnum):
     ACK = 1
     RESEND = 2
     CANCEL = 3
+    BODY = 4
+    """A part of a request's body, numbered from 1 by `seq`: foreign users have no other way for one that is larger
+    than a message (header Caravan-Body-Size)."""
 
 
 def encode(kind: int, seq: int, payload: bytes = b"") -> bytes:

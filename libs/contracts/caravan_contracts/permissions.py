@@ -53,13 +53,14 @@ def _overheard(channel: Channel) -> set[str]:
 
 
 def for_foreign(tenant: str, user: str) -> Permissions:
-    """Allow-lists of a foreign service: the open verbs under its own name, and its own inboxes."""
+    """Allow-lists of a foreign service: the open verbs and the control of its streams under its own name, and its own
+    inboxes."""
     if user in USERS:
         raise ValueError(f"{user!r} is the name of a service; choose another")
     publish = tuple(
         sorted(
             ".".join(
-                tenant if part == "{tenant}" else user if part == "{user}" else part
+                {"{tenant}": tenant, "{user}": user}.get(part, "*" if part.startswith("{") else part)
                 for part in channel.address.split(".")
             )
             for channel in CHANNELS

@@ -6,6 +6,7 @@ Shapes (all tokens lower-case ASCII, at most eight, user text never among them):
 ``caravan.v1.<service>.<verb>.<tenant>.<user>``    the same verb for a foreign bus user
 ``caravan.v1.<service>.at.<worker>.<verb>``        one worker, directly
 ``caravan.v1.ctl.<worker>.<stream>``               control of one stream
+``caravan.v1.ctl.<worker>.<stream>.<tenant>.<user>``  the same for a foreign bus user
 ``caravan.v1.evt.<domain>.<fact>``                 facts
 ``_INBOX.<user>.<instance>.<number>``              replies and frames
 ``_INBOX.<user>.<instance>.bundle``                frames of several streams
@@ -67,6 +68,23 @@ def control(worker: str, stream: str) -> str:
 def control_wildcard(worker: str) -> str:
     """What a worker subscribes to for the control of all its streams."""
     return f"{PREFIX}.ctl.{token(worker)}.*"
+
+
+def foreign_control(worker: str, stream: str, tenant: str, user: str) -> str:
+    """:func:`control` of a stream that the foreign bus user `user` asked for; it may publish there and a worker
+    looks for the stream among that user's alone."""
+    return f"{control(worker, stream)}.{token(tenant)}.{token(user)}"
+
+
+def foreign_control_wildcard(worker: str) -> str:
+    """What a worker subscribes to for the control of all streams of foreign users."""
+    return f"{control_wildcard(worker)}.*.*"
+
+
+def foreign_control_parts(subject: str) -> tuple[str, str, str]:
+    """``(worker, stream, user)`` of a subject made by :func:`foreign_control`; three times "" when it is none."""
+    parts = subject.split(".")
+    return (parts[3], parts[4], parts[6]) if len(parts) == 7 and subject.startswith(f"{PREFIX}.ctl.") else ("", "", "")
 
 
 def event(domain: str, fact: str) -> str:

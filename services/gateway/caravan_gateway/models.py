@@ -1,20 +1,17 @@
-"""Models over HTTP: what there is, and (for administrators) changing it.
-
-The list is a superset of what OpenAI's clients and every generation of Llama Stack's read.
-"""
+"""Models over HTTP: what there is, and (for administrators) changing it."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from caravan_bus import listing
 from caravan_contracts.context import Principal
-from caravan_contracts.errors import NotFound
-from caravan_contracts.registry import DeleteResource, ModelSpec, ModelType, PutResource, Resource, ResourceKind
+from caravan_contracts.registry import DeleteResource, ModelSpec, ModelType, PutResource, ResourceKind
 from fastapi import APIRouter, Depends, Request
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from caravan_gateway.auth import need
-from caravan_gateway.resources import Resources, page
+from caravan_gateway.resources import Resources
 
 
 class RegisterModel(BaseModel):
@@ -32,52 +29,18 @@ class RegisterModel(BaseModel):
     metadata: dict[str, Any] = Field(default_factory=dict)
 
 
-def model_object(resource: Resource, provider_type: str = "") -> dict[str, Any]:
-    """One model, as every client reads it."""
-    spec = resource.model
-    kind = spec.model_type.value
-    return {
-        "id": resource.id,
-        "object": "model",
-        "created": resource.created,
-        "owned_by": spec.metadata.get("owned_by", spec.provider_id),
-        "identifier": resource.id,
-        "model_type": kind,
-        "provider_id": spec.provider_id,
-        "provider_resource_id": spec.provider_resource_id,
-        "type": "model",
-        "aliases": spec.aliases,
-        "metadata": spec.metadata,
-        "custom_metadata": {
-            **spec.metadata,
-            "model_type": kind,
-            "provider_id": spec.provider_id,
-            "provider_resource_id": spec.provider_resource_id,
-            "provider_type": provider_type,
-        },
-    }
-
-
 def router(resources: Resources) -> APIRouter:
     """The routes."""
     routes = APIRouter(prefix="/v1", tags=["Models"])
     catalog, who = resources.catalog, resources.who
 
-    def provider_type(model: Resource, tenant: str) -> str:
-        found = catalog().provider(model.model.provider_id, tenant)
-        return found.provider.provider_type if found is not None else ""
-
     @routes.get("/models", summary="Every model")
     async def list_models(principal: Principal = Depends(who)) -> dict[str, Any]:
-        rows = catalog().models(principal.tenant)
-        return page([model_object(r, provider_type(r, principal.tenant)) for r in rows])
+        return listing.all_models(catalog(), principal.tenant)
 
     @routes.get("/models/{model:path}", summary="One model")
     async def get_model(model: str, principal: Principal = Depends(who)) -> dict[str, Any]:
-        target = catalog().resolve(model, principal.tenant)
-        if target.resource is None:
-            raise NotFound(f"the model {model!r} is passed on to its provider, but not registered")
-        return model_object(target.resource, provider_type(target.resource, principal.tenant))
+        return listing.named(model, catalog(), principal.tenant)
 
     @routes.post("/models", summary="Register a model")
     async def register_model(
@@ -94,7 +57,7 @@ def router(resources: Resources) -> APIRouter:
         )
         message = PutResource(kind=ResourceKind.MODEL, id=body.id, body=spec.model_dump(mode="json"))
         made = await resources.change(request, principal, "put", message)
-        return model_object(made, provider_type(made, principal.tenant))
+        return listing.one(made, catalog(), principal.tenant)
 
     @routes.delete("/models/{model:path}", summary="Unregister a model")
     async def delete_model(model: str, request: Request, principal: Principal = Depends(who)) -> dict[str, Any]:

@@ -6,11 +6,12 @@ from typing import Any
 
 from caravan_contracts.context import Principal
 from caravan_contracts.errors import NotFound
+from caravan_contracts.models import page
 from caravan_contracts.registry import DeleteResource, ProviderSpec, PutResource, Resource, ResourceKind
 from fastapi import APIRouter, Depends, Request
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from caravan_gateway.resources import Resources, page
+from caravan_gateway.resources import Resources
 
 
 class RegisterProvider(BaseModel):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from caravan_bus.catalog import Catalog
 from caravan_bus.registry_view import RegistryView
 from caravan_bus.requests import Requester
@@ -39,14 +37,3 @@ class Resources:
         context = RequestContext(request.scope["caravan_request_id"], principal)
         changed = await self._requester.ask("registry", verb, message, Changed, context, timeout=10.0)
         return changed.resource
-
-
-def page(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """OpenAI's list object; everything fits on one page."""
-    return {
-        "object": "list",
-        "data": rows,
-        "first_id": rows[0]["id"] if rows else None,
-        "last_id": rows[-1]["id"] if rows else None,
-        "has_more": False,
-    }

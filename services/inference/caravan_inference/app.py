@@ -22,11 +22,11 @@ from caravan_bus.stream.server import StreamServer
 from caravan_bus.tasks import before
 from caravan_contracts import subjects as s
 from caravan_contracts.channels import INFERENCE
-from caravan_contracts.inference import SERVICE, Verb
+from caravan_contracts.inference import SERVICE
 from caravan_storage.blobs import RedisClaims
 from pydantic import ValidationError
 
-from caravan_inference.entry import ForeignEntry
+from caravan_inference.entry import VERBS, ForeignEntry
 from caravan_inference.pool import ProviderPool
 from caravan_inference.service import InferenceService
 from caravan_inference.settings import Settings
@@ -56,7 +56,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     inbox = StreamInbox(nats, nats, INFERENCE, worker)
     table = PresenceTable(nats, SERVICE, s.inbox_prefix(INFERENCE, f"{worker}-probe"))
     client = InferenceClient(view, Router(nats, inbox, table), claims)
-    entry = ForeignEntry(nats, client)
+    entry = ForeignEntry(nats, worker, view, client)
 
     def stats(name: str) -> EndpointStats:
         if name in entry.stats:
@@ -67,7 +67,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         return counted
 
     endpoints = [Endpoint(f"at-{verb}", at, "", {"mode": "frames"}) for verb, at in server.subjects.items()]
-    endpoints += [Endpoint(v.value, s.entry_wildcard(SERVICE, v.value), SERVICE, {"mode": "plain"}) for v in Verb]
+    endpoints += [Endpoint(v, s.entry_wildcard(SERVICE, v), SERVICE, {"mode": "plain or frames"}) for v in VERBS]
     discovery = Discovery(nats, "caravan-inference", worker, "runs models", endpoints, stats)
 
     def not_ready() -> str:

@@ -1,26 +1,46 @@
-"""The door for foreign NATS clients: plain messages, any language, no header needed.
+"""The door for foreign NATS clients: any language, no header needed.
 
-A request on ``caravan.v1.inference.<verb>.<tenant>.<user>`` is OpenAI's JSON. The answer comes to its reply inbox:
-SSE events (or one JSON body) as plain messages, an empty message as the end, an error as one message with the
-headers of the NATS service protocol. Who asks is said by the subject: the credentials of the bus user allow no other.
-The worker that hears the request forwards it to one with a free slot, itself or another.
+A request on ``caravan.v1.inference.<verb>.<tenant>.<user>`` is OpenAI's JSON. The answer comes to its reply inbox, in
+one of two ways. Plain: SSE events (or one JSON body) as plain messages, an empty message as the end, an error as one
+message with the headers of the NATS service protocol. With the header ``Caravan-Window``: frames, as the mesh itself
+uses them, with credit, resend, heartbeats and cancel (:mod:`foreign_streams`).
+
+Who asks is said by the subject: the credentials of the bus user allow no other. The worker that hears the request
+forwards it to one with a free slot, itself or another.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import Final
 
+import orjson
+from caravan_bus import listing
 from caravan_bus.discovery import EndpointStats
 from caravan_bus.inference import InferenceClient
+from caravan_bus.registry_view import RegistryView
+from caravan_bus.stream.sender import StreamSender
 from caravan_bus.transport import Message, Subscription, Transport, encode_headers
-from caravan_contracts import channels
+from caravan_contracts import channels, models
+from caravan_contracts import frames as f
 from caravan_contracts import headers as h
 from caravan_contracts import subjects as s
 from caravan_contracts.context import Principal, RequestContext
-from caravan_contracts.errors import CaravanError, ClientGone, Overloaded, PermissionDenied, StreamInterrupted
-from caravan_contracts.inference import SERVICE, Verb
+from caravan_contracts.errors import (
+    CaravanError,
+    ClientGone,
+    DeadlineExceeded,
+    InvalidJSON,
+    Overloaded,
+    PermissionDenied,
+    StreamInterrupted,
+)
+from caravan_contracts.inference import JSON_BODY, SERVICE, Summary, Verb
+from pydantic import ValidationError
+
+from caravan_inference.foreign_streams import ForeignStream, ForeignStreams
 
 log = logging.getLogger(__name__)
 
@@ -30,26 +50,34 @@ MAX_MESSAGE: Final = 256 * 1024
 MAX_ANSWER: Final = 64 * 1024 * 1024
 RECONNECT_SECONDS: Final = 10.0
 """How long the last word of an answer is held back while the bus is gone."""
+VERBS: Final = (*(verb.value for verb in Verb), models.VERB)
+_BUSY: Final = f.encode(f.Kind.BUSY, 0)
+_PATIENCE: Final = 5.0
 
 
 class ForeignEntry:
     """Relays foreign requests."""
 
-    def __init__(self, transport: Transport, client: InferenceClient) -> None:
+    def __init__(self, transport: Transport, worker: str, view: RegistryView, client: InferenceClient) -> None:
         self._transport = transport
+        self._view = view
         self._client = client
+        self._streams = ForeignStreams(transport, worker, self._give_up)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._by_stream: dict[ForeignStream, asyncio.Task[None]] = {}
         self._breaks = 0
         """How often the line came back: plain messages have no numbers, so what was lost meanwhile is lost."""
+        self._draining = False
         self._subscriptions: list[Subscription] = []
-        self.stats = {verb.value: EndpointStats() for verb in Verb}
+        self.stats = {verb: EndpointStats() for verb in VERBS}
 
     async def start(self) -> None:
         """Open the door."""
         self._transport.on_reconnect(self._came_back)
-        for verb in Verb:
+        await self._streams.start()
+        for verb in VERBS:
             self._subscriptions.append(
-                await self._transport.subscribe(s.entry_wildcard(SERVICE, verb.value), self._on_request, SERVICE)
+                await self._transport.subscribe(s.entry_wildcard(SERVICE, verb), self._on_request, SERVICE)
             )
 
     async def drain(self, timeout: float) -> None:
@@ -58,8 +86,12 @@ class ForeignEntry:
             await subscription.unsubscribe()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=timeout)
+            self._draining = True
             for task in late:
                 task.cancel()
+            if late:
+                await asyncio.wait(late, timeout=5.0)
+        await self._streams.close()
 
     def _on_request(self, message: Message) -> None:
         tenant, user = s.entry_identity(message.subject)
@@ -68,46 +100,91 @@ class ForeignEntry:
             # answering would let one bus user write into the inbox of another
             log.warning("a request of bus user %s named an inbox that is not its own", user)
             return
+        framed = h.WINDOW in message.headers
         if len(self._tasks) >= LIMIT:
-            self._refuse(message.reply, Overloaded(f"{LIMIT} foreign requests are under way here", retry_after=1))
+            if framed:
+                self._transport.publish(message.reply, _BUSY)
+            else:
+                self._refuse(message.reply, Overloaded(f"{LIMIT} foreign requests are under way here", retry_after=1))
             return
-        task = asyncio.create_task(self._relay(message, tenant, user))
+        stream: ForeignStream | None = None
+        if framed:
+            try:
+                stream = self._streams.open(message)
+            except CaravanError as error:
+                StreamSender(self._transport, message.reply).fail(error)
+                return
+        task = asyncio.create_task(self._relay(message, Principal(tenant, user, ("user",)), stream))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        if stream is not None:
+            self._by_stream[stream] = task
 
-    async def _relay(self, message: Message, tenant: str, user: str) -> None:
+    def _give_up(self, stream: ForeignStream) -> None:
+        task = self._by_stream.get(stream)
+        if task is not None:
+            task.cancel()
+
+    async def _relay(self, message: Message, principal: Principal, stream: ForeignStream | None) -> None:
         verb = message.subject.split(".")[3]
         stats = self.stats[verb]
         stats.requests += 1
-        began = asyncio.get_running_loop().time()
+        began = time.perf_counter_ns()
         try:
-            await self._answer(Verb(verb), message, Principal(tenant, user, ("user",)))
+            context = _context(message, principal)
+            if stream is None:
+                await self._answer(verb, message, context)
+            else:
+                await self._fill(verb, message, context, stream)
         except CaravanError as error:
-            stats.errors += 1
-            stats.last_error = error.message[:200]
-            self._refuse(message.reply, error)
+            self._failed(message, stream, stats, error, error.message[:200])
+        except asyncio.CancelledError:
+            # by the client, the deadline or the shutdown; each leaves a word that says so
+            self._failed(message, stream, stats, self._why_cancelled(stream), "cancelled")
         except Exception as error:
             log.exception("a foreign request failed")
-            stats.errors += 1
-            stats.last_error = type(error).__name__
-            self._refuse(message.reply, CaravanError(f"the worker failed: {type(error).__name__}"))
+            told = CaravanError(f"the worker failed: {type(error).__name__}")
+            self._failed(message, stream, stats, told, type(error).__name__)
         finally:
-            stats.processing_ns += int((asyncio.get_running_loop().time() - began) * 1e9)
+            stats.processing_ns += time.perf_counter_ns() - began
+            if stream is not None:
+                self._by_stream.pop(stream, None)
+                self._streams.done(stream)
 
-    async def _answer(self, verb: Verb, message: Message, principal: Principal) -> None:
-        if message.headers.get(h.PRINCIPAL):
-            raise PermissionDenied(f"the header {h.PRINCIPAL} is for services; your credentials say who you are")
-        given = RequestContext.from_headers(message.headers)
-        context = RequestContext(
-            given.request_id or s.stream_of(message.reply),
-            principal,
-            given.deadline,
-            given.traceparent,
-            given.tracestate,
-            given.idempotency_key,
-        )
+    async def _fill(self, verb: str, message: Message, context: RequestContext, stream: ForeignStream) -> None:
+        """Answer in frames."""
+        stream.deadline = context.deadline
+        sender = stream.sender
+        body = await stream.body.whole() if stream.body is not None else message.data
+        if verb == models.VERB:
+            sender.end(Summary(content_type=JSON_BODY), await self._models(body, context))
+            return
+        asked = await self._client.ask(Verb(verb), body, context)
+        try:
+            if asked.facts.stream:
+                data = await asked.stream.read()
+                while data and asked.stream.summary is None:
+                    if not sender.write(data):
+                        await sender.room()
+                    data = await asked.stream.read()
+            else:
+                data = await asked.stream.read_all(MAX_ANSWER)
+                while len(data) > f.MAX_DATA:
+                    if not sender.write(data[: f.MAX_DATA]):
+                        await sender.room()
+                    data = data[f.MAX_DATA :]
+            sender.end(asked.stream.summary or Summary(), data)
+        finally:
+            await self._client.finish(asked)
+
+    async def _answer(self, verb: str, message: Message, context: RequestContext) -> None:
+        """Answer in plain messages."""
+        if verb == models.VERB:
+            self._send(message.reply, await self._models(message.data, context))
+            self._transport.publish(message.reply, b"")
+            return
         breaks = self._breaks
-        asked = await self._client.ask(verb, message.data, context)
+        asked = await self._client.ask(Verb(verb), message.data, context)
         stream = asked.stream
         try:
             if asked.facts.stream:
@@ -118,13 +195,22 @@ class ForeignEntry:
                 answer = await stream.read_all(MAX_ANSWER)
                 await self._transport.wait_connected(RECONNECT_SECONDS)
                 self._send(message.reply, answer)
-        except asyncio.CancelledError:
-            raise ClientGone("the worker is shutting down") from None
         finally:
             await self._client.finish(asked)
         if asked.facts.stream and self._breaks != breaks:
             raise StreamInterrupted("the bus was gone for a while: parts of the answer are missing; ask again")
         self._transport.publish(message.reply, b"")
+
+    async def _models(self, body: bytes, context: RequestContext) -> bytes:
+        try:
+            asked = models.ModelsRequest.model_validate_json(body or b"{}")
+        except ValidationError as error:
+            raise InvalidJSON('the body is a JSON object: {} or {"model": an id}') from error
+        await self._view.need(_PATIENCE)
+        catalog, tenant = self._view.catalog, context.principal.tenant
+        if asked.model:
+            return orjson.dumps(listing.named(asked.model, catalog, tenant))
+        return orjson.dumps(listing.all_models(catalog, tenant))
 
     def _came_back(self) -> None:
         self._breaks += 1
@@ -133,6 +219,38 @@ class ForeignEntry:
         for start in range(0, len(data), MAX_MESSAGE):
             self._transport.publish(reply, data[start : start + MAX_MESSAGE])
 
+    def _why_cancelled(self, stream: ForeignStream | None) -> CaravanError:
+        if self._draining or stream is None:
+            return CaravanError("the worker was shut down before it had finished", code="worker_shutdown")
+        if time.monotonic() >= stream.deadline:
+            return DeadlineExceeded("the request's time is over")
+        return ClientGone("the client gave the request up")
+
+    def _failed(
+        self, message: Message, stream: ForeignStream | None, stats: EndpointStats, error: CaravanError, told: str
+    ) -> None:
+        if not isinstance(error, ClientGone):
+            stats.errors += 1
+            stats.last_error = told
+        if stream is not None:
+            stream.sender.fail(error)
+        else:
+            self._refuse(message.reply, error)
+
     def _refuse(self, reply: str, error: CaravanError) -> None:
         headers = {h.SERVICE_ERROR_CODE: str(error.status), h.SERVICE_ERROR: " ".join(error.message.split())[:500]}
         self._transport.publish(reply, error.to_json(), "", encode_headers(headers))
+
+
+def _context(message: Message, principal: Principal) -> RequestContext:
+    if message.headers.get(h.PRINCIPAL):
+        raise PermissionDenied(f"the header {h.PRINCIPAL} is for services; your credentials say who you are")
+    given = RequestContext.from_headers(message.headers)
+    return RequestContext(
+        given.request_id or s.stream_of(message.reply),
+        principal,
+        given.deadline,
+        given.traceparent,
+        given.tracestate,
+        given.idempotency_key,
+    )
