@@ -130,7 +130,7 @@ def test_the_document_names_every_channel_and_who_may_use_it() -> None:
     document = asyncapi.document()
     addresses = {channel["address"] for channel in document["channels"].values()}
     assert {channel.address for channel in CHANNELS} <= addresses
-    asked = [c for c in CHANNELS if c.pattern in (Pattern.REQUEST, Pattern.STREAM, Pattern.PLAIN)]
+    asked = [c for c in CHANNELS if c.pattern in (Pattern.REQUEST, Pattern.STREAM, Pattern.PLAIN, Pattern.WORK)]
     assert sum("reply" in operation for operation in document["operations"].values()) == len(asked)
     assert document["x-allow-lists"].keys() == set(permissions.SERVICES)
 

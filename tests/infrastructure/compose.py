@@ -51,9 +51,11 @@ def secret_folders(secrets: Path) -> dict[str, Path]:
     return {name: secrets / Path(target).relative_to("/secrets") for name, target, *_ in pairs}
 
 
-def open_nats() -> ContainerSpec:
+def open_nats(jetstream: bool = False) -> ContainerSpec:
     """The same NATS without our configuration: no users."""
-    arguments = ("-a", "0.0.0.0", "-p", str(PORTS["nats"]))
+    arguments: tuple[str, ...] = ("-a", "0.0.0.0", "-p", str(PORTS["nats"]))
+    if jetstream:
+        arguments += ("-js", "-sd", "/tmp/jetstream")
     return ContainerSpec("nats", _services()["nats"]["image"], PORTS["nats"], arguments)
 
 

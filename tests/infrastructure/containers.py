@@ -31,8 +31,8 @@ class Containers:
     def servers(self, folder: Path) -> AbstractAsyncContextManager[Servers]:
         return ContainerServers(folder)
 
-    def open_nats(self, folder: Path) -> OpenNats:
-        return ContainerNats()
+    def open_nats(self, folder: Path, jetstream: bool = False) -> OpenNats:
+        return ContainerNats(jetstream)
 
 
 class ContainerServers:
@@ -106,8 +106,8 @@ class ContainerServers:
 class ContainerNats:
     """A NATS server without users."""
 
-    def __init__(self) -> None:
-        self._container = Container(compose.open_nats())
+    def __init__(self, jetstream: bool) -> None:
+        self._container = Container(compose.open_nats(jetstream))
 
     @property
     def url(self) -> str:

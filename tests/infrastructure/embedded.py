@@ -22,13 +22,14 @@ class Embedded:
     def servers(self, folder: Path) -> AbstractAsyncContextManager[Servers]:
         return Infrastructure(folder / "data")
 
-    def open_nats(self, folder: Path) -> OpenNats:
-        return EmbeddedNats(folder)
+    def open_nats(self, folder: Path, jetstream: bool = False) -> OpenNats:
+        return EmbeddedNats(folder, jetstream)
 
 
 class EmbeddedNats:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, jetstream: bool) -> None:
         self.folder = folder
+        self.more = ("-js", "-sd", str(folder / "jetstream")) if jetstream else ()
         self.port = Ports().take("nats")
         self.process: asyncio.subprocess.Process | None = None
 
@@ -39,7 +40,7 @@ class EmbeddedNats:
     async def start(self) -> None:
         program = shutil.which("nats-server", path=f"{Path(sys.executable).parent}") or "nats-server"
         self.process = await asyncio.create_subprocess_exec(
-            program, "-a", "127.0.0.1", "-p", str(self.port), "-l", str(self.folder / "nats.log")
+            program, "-a", "127.0.0.1", "-p", str(self.port), "-l", str(self.folder / "nats.log"), *self.more
         )
 
     async def kill(self) -> None:

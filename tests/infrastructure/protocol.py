@@ -69,8 +69,8 @@ class Runtime(Protocol):
         """Three new servers that run inside the context, with what they keep in `folder`."""
         ...
 
-    def open_nats(self, folder: Path) -> OpenNats:
-        """A NATS server that is not started yet; `folder` takes its log."""
+    def open_nats(self, folder: Path, jetstream: bool = False) -> OpenNats:
+        """A NATS server that is not started yet; `folder` takes its log, and what JetStream keeps."""
         ...
 
 

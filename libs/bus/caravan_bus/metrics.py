@@ -70,3 +70,19 @@ WORKER_REQUESTS = Counter(
     ("provider", "verb", "outcome"),
 )
 REGISTRY_REVISION = Gauge("caravan_registry_revision", "Revision of the registry as this process knows it")
+
+WORK_PUBLISHED = Counter(
+    "caravan_work_published_total",
+    "Jobs this process published: kept (confirmed), retried (once more for each try), lost",
+    ("queue", "outcome"),
+)
+WORK_UNCONFIRMED = Gauge(
+    "caravan_work_unconfirmed", "Jobs of this process that the queue has not confirmed", ("queue",)
+)
+WORK_JOBS = Counter(
+    "caravan_work_jobs_total",
+    "Jobs this worker had: done, waited (for a dependency), retried, buried (given up)",
+    ("queue", "outcome"),
+)
+WORK_WAITING = Gauge("caravan_work_waiting", "Jobs in the queue that no worker has", ("queue",))
+WORK_UNDER_WAY = Gauge("caravan_work_under_way", "Jobs that a worker has", ("queue",))

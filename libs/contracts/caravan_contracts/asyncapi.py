@@ -17,6 +17,8 @@ _PARAMETERS = {
     "stream": "id of the stream: the last two tokens of its reply inbox, joined by a dash",
     "tenant": "tenant of the foreign bus user",
     "user": "name of the foreign bus user",
+    "job": "id of the job, as in its header Nats-Msg-Id",
+    "part": "number of the part, from 0",
 }
 _PAYLOADS: dict[Pattern, str] = {
     Pattern.STREAM: "OpenAI's JSON body of the operation; bodies over 256 KiB are a claim (header Caravan-Claim)",
@@ -25,6 +27,7 @@ _PAYLOADS: dict[Pattern, str] = {
     "a foreign user may send 4, a part of its request's body, numbered from 1, the bytes behind",
     Pattern.FACT: "JSON",
     Pattern.REQUEST: "JSON",
+    Pattern.WORK: "bytes of the job; header Nats-Msg-Id is its id, and Caravan-Parts tells of a job that lies in parts",
 }
 _REPLIES: dict[Pattern, str] = {
     Pattern.STREAM: "frames: one byte of kind (1 accept, 2 busy, 3 data, 4 heartbeat, 5 error, 6 end), a 4-byte "
@@ -32,6 +35,7 @@ _REPLIES: dict[Pattern, str] = {
     Pattern.PLAIN: "SSE events or one JSON body, then an empty message without headers; an error is one message "
     "with the headers Nats-Service-Error-Code and Nats-Service-Error. With the request header Caravan-Window: frames, "
     "the first and every heartbeat with the stream's control subject as reply subject",
+    Pattern.WORK: "JetStream's acknowledgement: the job is kept",
 }
 
 

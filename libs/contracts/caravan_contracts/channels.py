@@ -6,27 +6,31 @@ subject that is missing here cannot be used at all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
 from pydantic import BaseModel
 
+from caravan_contracts import completions as c
 from caravan_contracts import models as m
 from caravan_contracts import registry as r
 from caravan_contracts import subjects as s
-from caravan_contracts.inference import Verb
+from caravan_contracts.inference import MODELS, Verb
+from caravan_contracts.work import QUEUES
 
 GATEWAY: Final = "gateway"
 REGISTRY: Final = "registry"
 INFERENCE: Final = "inference"
+AGENTS: Final = "agents"
+"""Keeps what was said with models: stored completions."""
 OPERATOR: Final = "operator"
 """The bus user of the command: looks, and asks as an administrator."""
 RECORDER: Final = "recorder"
 """Listens to requests and answers of others (``caravan record``); says nothing."""
 REPLAY: Final = "replay"
 """Answers as a provider from recordings, or asks what was recorded again (``caravan replay``)."""
-SERVICES: Final = (GATEWAY, REGISTRY, INFERENCE)
+SERVICES: Final = (GATEWAY, REGISTRY, INFERENCE, AGENTS)
 USERS: Final = (*SERVICES, OPERATOR, RECORDER, REPLAY)
 
 
@@ -41,6 +45,8 @@ class Pattern(StrEnum):
     """One request, plain messages to its reply inbox: SSE events or one JSON body, then an empty message."""
     CONTROL = "control"
     FACT = "fact"
+    WORK = "work"
+    """A job for a work queue: JetStream keeps it and confirms that at the reply inbox, workers pull it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +113,7 @@ def _inference() -> list[Channel]:
     rows.append(
         Channel(
             name="inference.models.entry",
-            address=f"{s.PREFIX}.inference.{m.VERB}.{{tenant}}.{{user}}",
+            address=f"{s.PREFIX}.inference.{MODELS}.{{tenant}}.{{user}}",
             pattern=Pattern.PLAIN,
             publishers=(OPERATOR,),
             subscribers=(INFERENCE,),
@@ -126,18 +132,47 @@ def _request(
     request: type[BaseModel],
     reply: type[BaseModel],
     summary: str,
+    service: str = REGISTRY,
 ) -> Channel:
     return Channel(
-        name=f"registry.{verb}",
-        address=s.request(REGISTRY, verb),
+        name=f"{service}.{verb}",
+        address=s.request(service, verb),
         pattern=Pattern.REQUEST,
         publishers=publishers,
-        subscribers=(REGISTRY,),
-        queue=REGISTRY,
+        subscribers=(service,),
+        queue=service,
         request=request,
         reply=reply,
         summary=summary,
     )
+
+
+def _agents(verb: str, request: type[BaseModel], reply: type[BaseModel], summary: str) -> Channel:
+    return _request(verb, (GATEWAY,), request, reply, summary, AGENTS)
+
+
+def _work() -> list[Channel]:
+    rows = []
+    for queue in QUEUES:
+        jobs = Channel(
+            name=f"work.{queue.name}",
+            address=queue.subject,
+            pattern=Pattern.WORK,
+            publishers=queue.publishers,
+            subscribers=(queue.worker,),
+            summary=queue.summary,
+        )
+        rows.append(jobs)
+        if queue.max_parts_bytes:
+            parts = f"{queue.subject}.{{job}}.{{part}}"
+            rows.append(replace(jobs, name=f"{jobs.name}.parts", address=parts, summary="parts of a large job"))
+        dead = "jobs that nobody could do, for people to look at"
+        rows.append(
+            replace(
+                jobs, name=f"dead.{queue.name}", address=queue.dead_subject, publishers=(queue.worker,), summary=dead
+            )
+        )
+    return rows
 
 
 CHANNELS: Final[tuple[Channel, ...]] = (
@@ -164,6 +199,15 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         r.ReportAccepted,
         "what a provider lists",
     ),
+    _agents("list_completions", c.ListCompletions, c.CompletionPage, "stored chat completions, page by page"),
+    _agents("get_completion", c.GetCompletion, c.CompletionRow, "one stored chat completion"),
+    _agents("update_completion", c.UpdateCompletion, c.CompletionRow, "replace its metadata"),
+    _agents("delete_completion", c.DeleteCompletion, c.CompletionDeleted, "forget it"),
+    _agents("list_completion_messages", c.ListCompletionMessages, c.CompletionPage, "the messages of its request"),
+    _agents(
+        "read_completion_piece", c.ReadCompletionPiece, c.CompletionPiece, "bytes of what is too large for a reply"
+    ),
+    *_work(),
     Channel(
         "control",
         f"{s.PREFIX}.ctl.{{worker}}.{{stream}}",

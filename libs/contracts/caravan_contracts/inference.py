@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -24,6 +24,11 @@ class Verb(StrEnum):
     COMPLETIONS = "completions"
     EMBEDDINGS = "embeddings"
     RERANK = "rerank"
+
+
+MODELS: Final = "models"
+"""Asked at a worker's entry for foreign users, beside the verbs: which models there are
+(:mod:`caravan_contracts.models`)."""
 
 
 @dataclass(frozen=True, slots=True)

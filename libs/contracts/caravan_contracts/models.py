@@ -5,14 +5,11 @@ The list is a superset of what OpenAI's clients and every generation of Llama St
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from caravan_contracts.registry import Resource
-
-VERB: Final = "models"
-"""Asked at an inference worker's entry for foreign users, beside the verbs of inference."""
 
 
 class ModelsRequest(BaseModel):

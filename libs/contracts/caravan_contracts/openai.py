@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import orjson
 
+from caravan_contracts.completions import metadata_problem
 from caravan_contracts.errors import InvalidJSON, InvalidRequest
 from caravan_contracts.inference import Verb
 from caravan_contracts.rerank import MAX_DOCUMENTS
@@ -26,6 +27,8 @@ class RequestFacts:
     model: str
     stream: bool
     include_usage: bool
+    store: bool = False
+    """Whether the answer is to be kept (chat only)."""
 
 
 Check = Callable[[Any], str]
@@ -128,6 +131,7 @@ _FIELDS: Final[dict[Verb, dict[str, Check]]] = {
         "logprobs": _BOOL,
         "top_logprobs": _count(0, 20),
         "metadata": _DICT,
+        "store": _BOOL,
     },
     Verb.COMPLETIONS: {
         **_SAMPLING,
@@ -186,10 +190,14 @@ def read_request(verb: Verb, body: bytes) -> RequestFacts:
             "'stream_options' is only for streams: set 'stream' to true",
             param="stream_options",
         )
+    store = verb is Verb.CHAT and data.get("store") is True
+    if store and data.get("metadata") is not None and (wrong := metadata_problem(data["metadata"])):
+        raise InvalidRequest(f"'metadata' should be {wrong}", param="metadata", code="invalid_metadata")
     return RequestFacts(
         model,
         stream and verb in _STREAMING,
         bool(options.get("include_usage")),
+        store,
     )
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from caravan_contracts import subjects as s
+from caravan_contracts import work
 from caravan_contracts.channels import CHANNELS, OPERATOR, RECORDER, USERS, Channel, Pattern
 
 SERVICES: tuple[str, ...] = USERS
 """Bus users that exist in every deployment. A foreign user may not have one of these names."""
 DISCOVERY = ("$SRV.PING", "$SRV.INFO", "$SRV.STATS")
+
+_SAID = tuple(channel for channel in CHANNELS if channel.pattern is not Pattern.WORK)
+"""Without the work queues: JetStream hears those, and their workers pull (:func:`work.publish_subjects`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +28,9 @@ def for_service(name: str) -> Permissions:
     """Allow-lists of one of our own bus users; raises KeyError for a name that is none."""
     if name not in USERS:
         raise KeyError(name)
-    publish: set[str] = set()
+    publish = work.publish_subjects(name)
     subscribe = {f"{s.INBOX}.{name}.>"}
-    for channel in CHANNELS:
+    for channel in _SAID:
         if name in channel.publishers:
             publish.add(channel.wildcard)
         if name in channel.observers:

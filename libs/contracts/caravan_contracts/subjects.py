@@ -8,6 +8,9 @@ Shapes (all tokens lower-case ASCII, at most eight, user text never among them):
 ``caravan.v1.ctl.<worker>.<stream>``               control of one stream
 ``caravan.v1.ctl.<worker>.<stream>.<tenant>.<user>``  the same for a foreign bus user
 ``caravan.v1.evt.<domain>.<fact>``                 facts
+``caravan.v1.work.<queue>``                        jobs of a work queue
+``caravan.v1.work.<queue>.<job>.<part>``           parts of a large job
+``caravan.v1.dead.<queue>``                        jobs that were given up
 ``_INBOX.<user>.<instance>.<number>``              replies and frames
 ``_INBOX.<user>.<instance>.bundle``                frames of several streams
 """
@@ -18,6 +21,8 @@ import re
 
 PREFIX = "caravan.v1"
 INBOX = "_INBOX"
+JETSTREAM_API = "$JS.API"
+JETSTREAM_ACK = "$JS.ACK"
 _BUNDLE = "bundle"
 _TOKEN = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 
@@ -90,6 +95,26 @@ def foreign_control_parts(subject: str) -> tuple[str, str, str]:
 def event(domain: str, fact: str) -> str:
     """A fact that everybody may hear."""
     return f"{PREFIX}.evt.{token(domain)}.{token(fact)}"
+
+
+def work(queue: str) -> str:
+    """Where jobs of a work queue are published."""
+    return f"{PREFIX}.work.{token(queue)}"
+
+
+def work_part(queue: str, job: str, number: int) -> str:
+    """One part of a large job."""
+    return f"{work(queue)}.{token(job)}.{number}"
+
+
+def work_parts(queue: str, job: str = "*") -> str:
+    """Every part of a job, or of every job."""
+    return f"{work(queue)}.{job}.*"
+
+
+def dead(queue: str) -> str:
+    """Where jobs of a work queue go that nobody could do."""
+    return f"{PREFIX}.dead.{token(queue)}"
 
 
 def inbox_prefix(user: str, instance: str) -> str:
