@@ -19,6 +19,8 @@ from caravan.runtime.paths import DataDir, write_private
 from caravan.runtime.secrets import Secrets
 
 DEFAULT_TENANT = "default"
+LOCAL = "local"
+"""The foreign user that programs of this account are unless they are told otherwise (``caravan_client``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,13 @@ def add(folder: Path, name: str, tenant: str = DEFAULT_TENANT) -> ForeignUser:
     write_private(folder / f"{name}.nk", seed + "\n")
     _write(folder, [*users, user])
     return user
+
+
+def make_local(folder: Path) -> None:
+    """At the first start: a user for programs of the account that owns the folder, which can read the seeds of all
+    others anyway. Once it was removed it stays away."""
+    if not (folder / "users.json").exists():
+        add(folder, LOCAL)
 
 
 def remove(folder: Path, name: str) -> None:

@@ -142,6 +142,7 @@ class Infrastructure:
             await stale.clear(before)
         self._secrets = secrets.load(self.data, SERVICES)
         bus_users.write_service_seeds(self.data, self._secrets)
+        bus_users.make_local(self.data.bus)
         self.ports = Ports(before.ports if before else None)
         self._started_at = time.time()
         self._care = asyncio.create_task(self._take_care(), name="logs")

@@ -10,6 +10,7 @@ import pytest
 
 BUDGETS = {
     "caravan_contracts.subjects": 0.8,
+    "caravan_client": 0.4,
     "caravan_gateway.app": 1.5,
     "caravan_registry.app": 2.5,
     "caravan_inference.app": 2.5,
@@ -35,6 +36,20 @@ def test_import_stays_within_its_budget(module: str, budget: float) -> None:
     ("module", "heavy"),
     [
         ("caravan_contracts", ("nats", "faststream", "fastapi", "aiohttp", "asyncpg")),
+        (
+            "caravan.client",
+            (
+                "openai",
+                "httpx",
+                "nats",
+                "pydantic",
+                "opentelemetry",
+                "prometheus_client",
+                "typer",
+                "rich",
+                "faststream",
+            ),
+        ),
         ("caravan_gateway.app", ("faststream", "openai", "opentelemetry.sdk", "asyncpg", "numpy")),
         ("caravan_inference.app", ("faststream", "openai", "opentelemetry.sdk", "fastapi", "xllamacpp", "onnxruntime")),
     ],

@@ -37,7 +37,7 @@ from caravan_contracts.errors import (
     PermissionDenied,
     StreamInterrupted,
 )
-from caravan_contracts.inference import JSON_BODY, SERVICE, Summary, Verb
+from caravan_contracts.inference import JSON_BODY, MODELS, SERVICE, Summary, Verb
 from pydantic import ValidationError
 
 from caravan_inference.foreign_streams import ForeignStream, ForeignStreams
@@ -50,7 +50,7 @@ MAX_MESSAGE: Final = 256 * 1024
 MAX_ANSWER: Final = 64 * 1024 * 1024
 RECONNECT_SECONDS: Final = 10.0
 """How long the last word of an answer is held back while the bus is gone."""
-VERBS: Final = (*(verb.value for verb in Verb), models.VERB)
+VERBS: Final = (*(verb.value for verb in Verb), MODELS)
 _BUSY: Final = f.encode(f.Kind.BUSY, 0)
 _PATIENCE: Final = 5.0
 
@@ -156,7 +156,7 @@ class ForeignEntry:
         stream.deadline = context.deadline
         sender = stream.sender
         body = await stream.body.whole() if stream.body is not None else message.data
-        if verb == models.VERB:
+        if verb == MODELS:
             sender.end(Summary(content_type=JSON_BODY), await self._models(body, context))
             return
         asked = await self._client.ask(Verb(verb), body, context)
@@ -179,7 +179,7 @@ class ForeignEntry:
 
     async def _answer(self, verb: str, message: Message, context: RequestContext) -> None:
         """Answer in plain messages."""
-        if verb == models.VERB:
+        if verb == MODELS:
             self._send(message.reply, await self._models(message.data, context))
             self._transport.publish(message.reply, b"")
             return
