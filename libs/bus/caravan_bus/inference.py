@@ -22,6 +22,7 @@ from caravan_contracts.registry import ModelType
 from caravan_bus import tracing
 from caravan_bus.registry_view import RegistryView
 from caravan_bus.router import Outbound, RoutedStream, Router
+from caravan_bus.storing import Storing, Taped, for_provider
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ class Asked:
 
     facts: RequestFacts
     spec: CallSpec
-    stream: RoutedStream
+    stream: RoutedStream | Taped
     claim: str = ""
     """What fetches its body, when that was too big for the bus."""
 
@@ -68,7 +69,11 @@ class Asked:
 class InferenceClient:
     """One per process."""
 
-    def __init__(self, view: RegistryView, router: Router, claims: Claims | None = None) -> None:
+    def __init__(
+        self, view: RegistryView, router: Router, claims: Claims | None = None, storing: Storing | None = None
+    ) -> None:
+        """Without `storing`, a request to store its answer is passed on to the provider as it is."""
+        self._storing = storing
         self._view = view
         self._router = router
         self._claims = claims
@@ -101,6 +106,10 @@ class InferenceClient:
             facts.stream,
             facts.include_usage,
         )
+        storing = self._storing if facts.store else None
+        written = body
+        if storing is not None:
+            body = for_provider(body)
         extra: dict[str, str] = {}
         if provider_data:
             extra[h.PROVIDER_DATA] = orjson.dumps(dict(provider_data)).decode()
@@ -121,7 +130,8 @@ class InferenceClient:
             send.end(error, error.code or "")
             raise
         send.end()
-        return Asked(facts, spec, stream, extra.get(h.CLAIM, ""))
+        answer = stream if storing is None else storing.tape(stream, written, context, facts)
+        return Asked(facts, spec, answer, extra.get(h.CLAIM, ""))
 
     async def finish(self, asked: Asked) -> None:
         """Give up what is left of a request: its stream, and a big body that was kept for it."""

@@ -9,6 +9,8 @@ from contextlib import AsyncExitStack
 from typing import TypeVar
 
 from caravan_bus import logs, process, tracing
+from caravan_bus.control import broker as brokers
+from caravan_bus.control.messages import Counts
 from caravan_bus.discovery import Discovery
 from caravan_bus.nats import NatsOptions, connect
 from caravan_bus.ops import OpsServer
@@ -20,11 +22,9 @@ from caravan_storage.postgres import Postgres, PostgresOptions
 from caravan_storage.redis import Redis
 from pydantic import ValidationError
 
-from caravan_registry import broker as brokers
 from caravan_registry import handlers, stack
 from caravan_registry.facts import Facts
 from caravan_registry.follower import Follower
-from caravan_registry.messages import Counts
 from caravan_registry.seeding import seed
 from caravan_registry.service import RegistryService
 from caravan_registry.settings import Settings
@@ -73,7 +73,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             instance,
             "which providers and models there are",
             handlers.endpoints(),
-            lambda verb: counts.of(handlers.subject(verb), follower.mirror.revision),
+            lambda verb: counts.of(handlers.subject(verb), {"revision": follower.mirror.revision}),
         )
 
         def not_ready() -> str:

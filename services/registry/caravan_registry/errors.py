@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from caravan_bus.control.messages import invalid
 from caravan_contracts.errors import InvalidRequest
 from pydantic import BaseModel, ValidationError
 
@@ -16,13 +17,6 @@ def parse(kind: type[Model], body: object, prefix: str = "") -> Model:
         return kind.model_validate(body)
     except ValidationError as error:
         raise invalid(error, prefix) from error
-
-
-def invalid(error: ValidationError, prefix: str = "") -> InvalidRequest:
-    """What pydantic found, as our error."""
-    first = error.errors()[0]
-    where = ".".join([*([prefix] if prefix else []), *(str(part) for part in first["loc"])])
-    return InvalidRequest(f"{where or 'the body'}: {first['msg']}", param=where or None)
 
 
 def refuse(reason: str, param: str) -> None:

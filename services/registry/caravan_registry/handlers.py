@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from caravan_bus.control.messages import Asked, decoder
 from caravan_bus.discovery import Endpoint
 from caravan_contracts import subjects
 from caravan_contracts.registry import SERVICE, DeleteResource, PutResource, ReportModels, SnapshotRequest
 from faststream.nats import NatsBroker
 
-from caravan_registry.messages import Asked, decoder
 from caravan_registry.service import RegistryService
 
 VERBS = ("snapshot", "put", "delete", "report_models")

@@ -38,8 +38,6 @@ class Outbox:
         self._options = options or OutboxOptions()
         self._sending: dict[asyncio.Task[None], Job] = {}
         self._bytes = 0
-        self._waiting = asyncio.Event()
-        """Set when somebody wants to know at once what became of jobs that pause between tries."""
         self.lost = 0
         """Jobs that were given up since the start."""
 
@@ -54,7 +52,7 @@ class Outbox:
     def put(self, job: Job) -> bool:
         """Publish `job`, now; False when there was no room for it and it is lost."""
         if len(job.data) > self.room:
-            self._lose(job, f"{self._bytes} bytes in {len(self)} jobs wait already")
+            self.lose(job.id, f"{self._bytes} bytes in {len(self)} jobs wait already")
             return False
         self._bytes += len(job.data)
         first = self._queue.send(job)
@@ -63,6 +61,12 @@ class Outbox:
         task.add_done_callback(self._forget)
         metrics.WORK_UNCONFIRMED.labels(self._queue.spec.name).set(len(self._sending))
         return True
+
+    def lose(self, job: str, why: str) -> None:
+        """Count a job that this process had and could not keep, and say so."""
+        self.lost += 1
+        metrics.WORK_PUBLISHED.labels(self._queue.spec.name, "lost").inc()
+        log.error("a job for the queue %s is lost: %s", self._queue.spec.name, why, extra={"job": job})
 
     async def settled(self, timeout: float) -> bool:
         """Wait until the queue has confirmed everything put before this call; False after `timeout` seconds."""
@@ -78,7 +82,7 @@ class Outbox:
         left = dict(self._sending)
         for task, job in left.items():
             task.cancel()
-            self._lose(job, "this process ends before the queue confirmed it")
+            self.lose(job.id, "this process ends before the queue confirmed it")
         if left:
             await asyncio.wait(left, timeout=1.0)
 
@@ -88,7 +92,7 @@ class Outbox:
             try:
                 await sent
             except RequestTooLarge as error:
-                self._lose(job, error.message)
+                self.lose(job.id, error.message)
                 return
             except (CaravanError, OSError, ValueError) as error:
                 metrics.WORK_PUBLISHED.labels(name, "retried").inc()
@@ -105,9 +109,4 @@ class Outbox:
         metrics.WORK_UNCONFIRMED.labels(self._queue.spec.name).set(len(self._sending))
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a job could not be published", exc_info=error, extra={"job": job.id})
-            self._lose(job, repr(error))
-
-    def _lose(self, job: Job, why: str) -> None:
-        self.lost += 1
-        metrics.WORK_PUBLISHED.labels(self._queue.spec.name, "lost").inc()
-        log.error("a job for the queue %s is lost: %s", self._queue.spec.name, why, extra={"job": job.id})
+            self.lose(job.id, repr(error))

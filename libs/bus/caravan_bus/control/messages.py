@@ -12,16 +12,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from caravan_bus import tracing
-from caravan_bus.discovery import EndpointStats
 from caravan_contracts import headers as h
 from caravan_contracts.context import RequestContext
-from caravan_contracts.errors import CaravanError, DeadlineExceeded
+from caravan_contracts.errors import CaravanError, DeadlineExceeded, InvalidRequest
 from faststream import BaseMiddleware, StreamMessage
 from faststream.nats import NatsMessage, NatsResponse
 from pydantic import BaseModel, ValidationError
 
-from caravan_registry.errors import invalid
+from caravan_bus import tracing
+from caravan_bus.discovery import EndpointStats
 
 log = logging.getLogger(__name__)
 
@@ -43,11 +42,11 @@ class Counts:
 
     by_subject: dict[str, EndpointStats] = field(default_factory=dict)
 
-    def of(self, subject: str, revision: int | None = None) -> EndpointStats:
-        """The counts of one endpoint; with the registry's revision beside them for whoever asks."""
+    def of(self, subject: str, data: dict[str, Any] | None = None) -> EndpointStats:
+        """The counts of one endpoint; with `data` beside them for whoever asks."""
         found = self.by_subject.setdefault(subject, EndpointStats())
-        if revision is not None:
-            found.data = {"revision": revision}
+        if data is not None:
+            found.data = data
         return found
 
 
@@ -90,7 +89,7 @@ class Answering(BaseMiddleware[Any, Any]):
         except Exception as error:
             log.exception("%s failed", subject, extra={"request_id": msg.headers.get(h.REQUEST_ID, "")})
             span.end(error)
-            return _refusal(CaravanError("the registry failed; its log says why"), stats)
+            return _refusal(CaravanError(f"{subject} failed; the log of that service says why"), stats)
         finally:
             stats.processing_ns += time.perf_counter_ns() - started
         span.end()
@@ -111,3 +110,10 @@ def refusal_headers(error: CaravanError) -> dict[str, str]:
 def _one_line(text: str) -> str:
     plain = " ".join(text.split()).encode("ascii", "replace").decode()
     return "".join(c if c.isprintable() else "?" for c in plain)[:_HEADER_CHARACTERS]
+
+
+def invalid(error: ValidationError, prefix: str = "") -> InvalidRequest:
+    """What pydantic found, as our error."""
+    first = error.errors()[0]
+    where = ".".join([*([prefix] if prefix else []), *(str(part) for part in first["loc"])])
+    return InvalidRequest(f"{where or 'the body'}: {first['msg']}", param=where or None)

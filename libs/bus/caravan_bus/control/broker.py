@@ -8,11 +8,11 @@ import random
 from functools import partial
 from typing import Any
 
-from caravan_bus.nats import NatsOptions
 from faststream.nats import NatsBroker
 from nats import errors
 
-from caravan_registry.messages import Answering, Counts
+from caravan_bus.control.messages import Answering, Counts
+from caravan_bus.nats import NatsOptions
 
 log = logging.getLogger(__name__)
 
