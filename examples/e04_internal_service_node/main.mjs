@@ -1,7 +1,9 @@
-// The same as e03 from another language: Node, the `nats` package and a bus user. `npm install && npm start`.
+// A service of your own in another language, safe across the death of a worker: Node, the `nats` package, a bus user.
+// `npm install && npm start`. How a stream is read stands in stream.mjs, and in docs/bus.md.
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { connect, createInbox, nkeyAuthenticator } from "nats";
+import { connect, nkeyAuthenticator } from "nats";
+import { answer } from "./stream.mjs";
 
 const env = process.env;
 const user = env.NATS_USER ?? "example";
@@ -13,9 +15,9 @@ const bus = await connect({
   servers: env.NATS_URL ?? "nats://127.0.0.1:4222",
   authenticator: nkeyAuthenticator(seed),
   inboxPrefix: `_INBOX.${user}`,
+  maxReconnectAttempts: -1,
+  reconnectTimeWait: 250,
 });
-const inbox = createInbox(`_INBOX.${user}`);
-const replies = bus.subscribe(inbox, { timeout: 60_000 });
 const request = {
   model: env.CARAVAN_MODEL ?? "SmolLM2-135M-Instruct",
   stream: true,
@@ -23,22 +25,21 @@ const request = {
   temperature: 0,
   messages: [{ role: "user", content: "What is the capital of France?" }],
 };
-bus.publish(`caravan.v1.inference.chat.${tenant}.${user}`, JSON.stringify(request), { reply: inbox });
 
 const decoder = new TextDecoder();
 let rest = "";
-for await (const message of replies) {
-  if (message.headers) {
-    // an error, or the server's word that no worker is there
-    console.error(message.headers.get("Nats-Service-Error") || "no inference worker is running");
-    process.exit(1);
+try {
+  // leaving this loop early (break, return, an exception) cancels the request
+  for await (const bytes of answer(bus, user, `caravan.v1.inference.chat.${tenant}.${user}`, request)) {
+    const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
+    rest = lines.pop();
+    for (const line of lines.filter((line) => line.startsWith("data: {"))) {
+      for (const choice of JSON.parse(line.slice(6)).choices) process.stdout.write(choice.delta.content ?? "");
+    }
   }
-  if (message.data.length === 0) break; // the end
-  const lines = (rest + decoder.decode(message.data, { stream: true })).split("\n");
-  rest = lines.pop();
-  for (const line of lines.filter((line) => line.startsWith("data: {"))) {
-    for (const choice of JSON.parse(line.slice(6)).choices) process.stdout.write(choice.delta.content ?? "");
-  }
+  console.log();
+} catch (error) {
+  console.error(error.message);
+  process.exitCode = 1;
 }
-console.log();
 await bus.close();

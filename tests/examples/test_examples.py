@@ -6,6 +6,9 @@ import re
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -66,6 +69,19 @@ def test_a_node_service_reads_the_stream_from_the_bus(environment: dict[str, str
     assert not list(node_folder.glob("*lock*")), "a lock file would name a registry"
 
 
+def test_the_client_over_the_bus_prints_the_stream_and_the_answer(
+    environment: dict[str, str], mesh: RunningMesh
+) -> None:
+    nothing = {name: value for name, value in environment.items() if not name.startswith("NATS_")}
+    data = {"CARAVAN_DATA_DIR": str(mesh.folder / "data")}
+    for settings in (environment, nothing | data):
+        done = python(settings, "e05_bus_client.py")
+        assert (done.stdout, done.returncode) == (f"{words(60)}\n{words(5)}\n", 0), done.stderr
+    done = python(environment | {"CARAVAN_MODEL": "plane"}, "e05_bus_client.py")
+    assert done.returncode == 1
+    assert "The model 'plane' does not exist." in done.stderr
+
+
 def test_a_python_service_is_told_of_a_model_that_does_not_exist(environment: dict[str, str]) -> None:
     done = python(environment | {"CARAVAN_MODEL": "plane"}, "e03_internal_service.py")
     assert done.returncode == 1
@@ -97,9 +113,76 @@ def test_a_service_is_told_when_the_bus_lost_a_part_of_its_answer(
     assert told.splitlines()[-1] == "the bus was gone for a while: parts of the answer are missing; ask again"
 
 
+@contextmanager
+def asked_from_node(environment: dict[str, str], folder: Path, model: str) -> Iterator[subprocess.Popen[str]]:
+    settings = environment | {"CARAVAN_MODEL": model}
+    command = ["node", "main.mjs"]
+    with subprocess.Popen(
+        command, cwd=folder, env=settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as asked:
+        yield asked
+
+
+@needs_node
+@pytest.mark.chaos
+def test_a_node_service_does_not_notice_a_worker_that_dies_before_the_first_token(
+    environment: dict[str, str], mesh: RunningMesh, node_folder: Path
+) -> None:
+    count = len(mesh.upstream.asked("slow-400"))
+    with asked_from_node(environment, node_folder, "up/slow-400") as asked:
+        mesh.until(lambda: len(mesh.upstream.asked("slow-400")) > count)
+        mesh.kill9("inference")
+        printed, told = asked.communicate(timeout=60)
+    assert (printed, asked.returncode) == (f"{words(60)}\n", 0), told
+
+
+@needs_node
+@pytest.mark.chaos
+def test_a_node_service_is_told_of_a_worker_that_dies_in_mid_stream(
+    environment: dict[str, str], mesh: RunningMesh, node_folder: Path
+) -> None:
+    mesh.until(lambda: "up/plain" in mesh.model_ids() and mesh.all_ready(), 30)
+    with asked_from_node(environment, node_folder, "up/slow-100") as asked:
+        assert asked.stdout is not None
+        assert asked.stdout.read(3) == "w0 "
+        began = time.monotonic()
+        mesh.kill9("inference")
+        printed, told = asked.communicate(timeout=30)
+    assert time.monotonic() - began < 5
+    assert (told, asked.returncode) == ("the worker died; what was sent so far is incomplete\n", 1)
+    assert words(60).startswith("w0 " + printed)
+
+
+@needs_node
+@pytest.mark.chaos
+def test_a_node_service_gets_every_token_once_over_a_killed_nats(
+    environment: dict[str, str], mesh: RunningMesh, node_folder: Path
+) -> None:
+    mesh.until(mesh.all_ready, 30)
+    with asked_from_node(environment, node_folder, "up/slow-100") as asked:
+        assert asked.stdout is not None
+        assert asked.stdout.read(3) == "w0 "
+        mesh.kill9("nats")
+        printed, told = asked.communicate(timeout=40)
+    assert ("w0 " + printed, asked.returncode) == (f"{words(60)}\n", 0), told
+
+
+@needs_node
+@pytest.mark.chaos
+def test_a_node_service_that_is_killed_frees_its_upstream(
+    environment: dict[str, str], mesh: RunningMesh, node_folder: Path
+) -> None:
+    mesh.until(mesh.all_ready, 30)
+    with asked_from_node(environment, node_folder, "up/slow-400") as asked:
+        assert asked.stdout is not None
+        assert asked.stdout.read(3) == "w0 "
+        asked.kill()
+    mesh.until(lambda: mesh.upstream.open == 0, 12)
+
+
 def test_every_example_is_run_here_and_told_of_in_the_readme() -> None:
     tested = Path(__file__).read_text() + NODE.name
     readme = (EXAMPLES / "README.md").read_text()
     found = sorted(path.name for path in EXAMPLES.iterdir() if re.match(r"e\d\d_", path.name))
-    assert len(found) >= 4
+    assert len(found) >= 5
     assert [name for name in found if name not in tested or name not in readme] == []
