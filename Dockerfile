@@ -1,5 +1,5 @@
 # Every image of Caravan, one target each:
-#   gateway  registry  inference (remote providers only)  inference-local (adds the local models)  tools (the command)
+#   gateway  registry  agents  inference (remote providers only)  inference-local (adds the local models)  tools (the command)
 #   inference-any-llm (adds the providers without OpenAI's API; --build-arg SDKS=bedrock,cohere names those with SDKs)
 #
 #   docker build --target gateway -t caravan/gateway .
@@ -40,6 +40,7 @@ COPY services/gateway/pyproject.toml services/gateway/
 COPY services/registry/pyproject.toml services/registry/
 COPY services/inference/pyproject.toml services/inference/
 COPY services/recorder/pyproject.toml services/recorder/
+COPY services/agents/pyproject.toml services/agents/
 RUN python -m venv --without-pip /opt/caravan
 ENV VIRTUAL_ENV=/opt/caravan \
     FETCH="uv pip install --quiet --constraints requirements/constraints.txt \
@@ -58,6 +59,11 @@ RUN --mount=type=cache,target=/root/.cache/uv $FETCH -r services/registry/pyproj
 COPY --from=wheels /wheels /wheels
 RUN $OWN /wheels/caravan_contracts-* /wheels/caravan_bus-* /wheels/caravan_storage-* /wheels/caravan_registry-*
 
+FROM packages AS agents-packages
+RUN --mount=type=cache,target=/root/.cache/uv $FETCH -r services/agents/pyproject.toml
+COPY --from=wheels /wheels /wheels
+RUN $OWN /wheels/caravan_contracts-* /wheels/caravan_bus-* /wheels/caravan_storage-* /wheels/caravan_agents-*
+
 FROM packages AS inference-packages
 RUN --mount=type=cache,target=/root/.cache/uv $FETCH -r services/inference/pyproject.toml
 COPY --from=wheels /wheels /wheels
@@ -71,7 +77,7 @@ RUN --mount=type=cache,target=/root/.cache/uv $FETCH "any-llm-sdk${SDKS:+[$SDKS]
 FROM packages AS tools-packages
 RUN --mount=type=cache,target=/root/.cache/uv \
     $FETCH -r pyproject.toml -r services/gateway/pyproject.toml -r services/registry/pyproject.toml \
-        -r services/inference/pyproject.toml -r services/recorder/pyproject.toml
+        -r services/inference/pyproject.toml -r services/recorder/pyproject.toml -r services/agents/pyproject.toml
 COPY --from=wheels /wheels /wheels
 RUN $OWN /wheels/*.whl
 
@@ -110,6 +116,11 @@ COPY --from=registry-packages /opt/caravan /opt/caravan
 ENTRYPOINT ["python", "-m", "caravan_registry"]
 LABEL org.opencontainers.image.title="Caravan registry"
 
+FROM service AS agents
+COPY --from=agents-packages /opt/caravan /opt/caravan
+ENTRYPOINT ["python", "-m", "caravan_agents"]
+LABEL org.opencontainers.image.title="Caravan agents"
+
 FROM service AS inference
 COPY --from=inference-packages /opt/caravan /opt/caravan
 ENTRYPOINT ["python", "-m", "caravan_inference"]
@@ -129,7 +140,7 @@ FROM base AS tools
 COPY --from=tools-packages /opt/caravan /opt/caravan
 COPY deploy/make_secrets.py /opt/caravan/deploy/make_secrets.py
 # Mount points of the volumes that deploy/make_secrets.py fills: a new volume takes the owner of its folder.
-RUN for reader in keyring nats postgres valkey gateway registry inference; do \
+RUN for reader in keyring nats postgres valkey gateway registry inference agents; do \
         install -d -o caravan -g caravan /secrets/$reader; done
 USER caravan
 WORKDIR /tmp

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from urllib.parse import quote
 
-SERVICES = ("gateway", "registry", "inference")
+SERVICES = ("gateway", "registry", "inference", "agents")
 READABLE = 0o444
 
 
@@ -24,10 +24,10 @@ def main(root: Path) -> None:
     postgres = password(root / "postgres" / "password", "POSTGRES_PASSWORD")
     valkey = password(root / "valkey" / "password", "VALKEY_PASSWORD")
     write(root / "valkey" / "valkey.conf", valkey_config(valkey))
-    write(
-        root / "registry" / "database-url", f"postgresql://caravan:{quote(postgres, safe='')}@postgres:5432/caravan\n"
-    )
-    for service in SERVICES:
+    database = f"postgresql://caravan:{quote(postgres, safe='')}@postgres:5432/caravan\n"
+    for service in ("registry", "agents"):
+        write(root / service / "database-url", database)
+    for service in ("gateway", "registry", "inference"):
         write(root / service / "redis-url", f"redis://:{quote(valkey, safe='')}@valkey:6379/0\n")
     bus_keys(root)
 

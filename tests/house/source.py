@@ -17,6 +17,7 @@ PACKAGES = {
     "caravan_registry": ROOT / "services/registry",
     "caravan_inference": ROOT / "services/inference",
     "caravan_recorder": ROOT / "services/recorder",
+    "caravan_agents": ROOT / "services/agents",
     "caravan_client": ROOT / "libs/client",
     "caravan": ROOT,
 }

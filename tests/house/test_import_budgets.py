@@ -13,6 +13,7 @@ BUDGETS = {
     "caravan_client": 0.4,
     "caravan_gateway.app": 1.5,
     "caravan_registry.app": 2.5,
+    "caravan_agents.app": 2.5,
     "caravan_inference.app": 2.5,
 }
 """CPU seconds, user and system. A module that needs something heavy for one request in a thousand imports it there."""

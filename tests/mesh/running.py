@@ -38,6 +38,8 @@ class RunningMesh:
     slots: int = 0
     local_model: bool = False
     stack: str = ""
+    key: str = ""
+    """An API key, when the gateway wants one."""
     environment: dict[str, str] = field(default_factory=dict)
 
     def start(self) -> None:
@@ -87,7 +89,9 @@ class RunningMesh:
         return (self.folder / "data" / "logs" / f"{name}.log").read_text()
 
     def get(self, path: str) -> Any:
-        with urllib.request.urlopen(self.url + path, timeout=5) as response:
+        headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        request = urllib.request.Request(self.url + path, headers=headers)
+        with urllib.request.urlopen(request, timeout=5) as response:
             return json.load(response)
 
     def model_ids(self) -> list[str]:

@@ -84,6 +84,17 @@ def metadata_problem(metadata: Any) -> str:
     return ""
 
 
+def message_object(id: str, message: dict[str, Any]) -> dict[str, Any]:
+    """A message of a request as OpenAI gives it out: its text in `content`, a list of parts in `content_parts`."""
+    made = {"id": id, "content_parts": None, "content": None, **message}
+    content = message.get("content")
+    if isinstance(content, list):
+        made["content_parts"] = content
+        texts = [part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)]
+        made["content"] = "\n".join(texts) if texts else None
+    return made
+
+
 Order = Literal["asc", "desc"]
 
 
@@ -131,6 +142,8 @@ class CompletionRow(BaseModel):
     """One object, or, when it is too large for a reply, what fetches it."""
 
     id: str
+    head: dict[str, Any]
+    """Fields that are kept beside the object's bytes: they come first in it."""
     ref: str
     """For :class:`ReadCompletionPiece`."""
     size: int

@@ -20,18 +20,23 @@ from caravan_bus.registry_view import RegistryView
 from caravan_bus.requests import Requester
 from caravan_bus.router import Router
 from caravan_bus.settings import instance_id, read_secret_file
+from caravan_bus.storing import Storing
 from caravan_bus.stream.inbox import StreamInbox
 from caravan_bus.tasks import before
+from caravan_bus.work.api import JetStream
+from caravan_bus.work.jetstream import JetStreamQueue
+from caravan_bus.work.outbox import Outbox, OutboxOptions
 from caravan_contracts import VERSION
 from caravan_contracts import subjects as s
 from caravan_contracts.channels import GATEWAY, INFERENCE
 from caravan_contracts.errors import CaravanError
 from caravan_contracts.inference import Verb
+from caravan_contracts.work import COMPLETIONS
 from caravan_storage.blobs import RedisClaims
 from fastapi import FastAPI
 from pydantic import ValidationError
 
-from caravan_gateway import errors, health, models, openapi, providers, rerank_alpha
+from caravan_gateway import errors, health, models, openapi, providers, rerank_alpha, stored
 from caravan_gateway.asgi import App
 from caravan_gateway.auth import Authenticator
 from caravan_gateway.completions import CompletionRoute
@@ -45,6 +50,8 @@ log = logging.getLogger(__name__)
 
 _PATIENCE = 10.0
 """Seconds a gateway waits for the registry before it listens anyway, and says why it cannot serve."""
+_LAST_SECONDS = 5.0
+"""How long a gateway that leaves waits for the queue to confirm what is to be stored."""
 
 
 class _Server(uvicorn.Server):
@@ -74,7 +81,9 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     view = RegistryView(control, requester)
     inbox = StreamInbox(tokens, control, GATEWAY, instance)
     table = PresenceTable(control, INFERENCE, s.inbox_prefix(GATEWAY, f"{instance}-probe"))
-    client = InferenceClient(view, Router(control, inbox, table), claims)
+    jetstream = JetStream(control, GATEWAY, instance)
+    outbox = Outbox(JetStreamQueue(jetstream, COMPLETIONS), OutboxOptions(max_bytes=settings.store_buffer_bytes))
+    client = InferenceClient(view, Router(control, inbox, table), claims, Storing(outbox))
     watch = Watch()
 
     def not_ready() -> str:
@@ -94,13 +103,14 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     resources = Resources(view, requester, auth)
     app.include_router(models.router(resources))
     app.include_router(providers.router(resources))
+    app.include_router(stored.router(resources, stored.StoredCompletions(requester, outbox)))
     openapi.install(app)
     hot = {path: CompletionRoute(verb, path, client, auth, watch, settings) for path, verb in openapi.ROUTES.items()}
     alpha = CompletionRoute(Verb.RERANK, rerank_alpha.PATH, client, auth, watch, settings)
     hot_routes: dict[str, App] = {**hot, rerank_alpha.PATH: rerank_alpha.AlphaRerank(alpha, settings)}
     open_to_all = settings.api_keys_file is None and not settings.allow_anonymous
     config = uvicorn.Config(
-        Edge(hot_routes, app, settings.body_timeout, own_pages_only=open_to_all),
+        Edge(hot_routes, app, settings.body_timeout, own_pages_only=open_to_all, shared=(stored.PATH,)),
         http=Connection,
         ws="none",
         lifespan="off",
@@ -125,6 +135,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     if ops is not None:
         ops.start()
     await requester.start()
+    await jetstream.start()
     await view.start()
     await inbox.start()
     await table.start()
@@ -142,6 +153,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     await asyncio.wait({serving}, timeout=settings.drain_seconds + 5)
     waiting.cancel()
     await watch.close()
+    await outbox.close(_LAST_SECONDS)
+    await jetstream.close()
     await table.close()
     await inbox.close()
     await view.close()

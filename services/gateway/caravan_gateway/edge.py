@@ -33,13 +33,22 @@ registry has at most 64 KiB."""
 class Edge:
     """Wraps the FastAPI app."""
 
-    def __init__(self, hot: Mapping[str, App], rest: App, body_timeout: float, own_pages_only: bool = False) -> None:
-        """`body_timeout`: seconds a client of `rest` may take to send its body; `own_pages_only`: see :mod:`origin`."""
+    def __init__(
+        self,
+        hot: Mapping[str, App],
+        rest: App,
+        body_timeout: float,
+        own_pages_only: bool = False,
+        shared: tuple[str, ...] = (),
+    ) -> None:
+        """`body_timeout`: seconds a client of `rest` may take to send its body; `own_pages_only`: see :mod:`origin`;
+        `shared`: paths of `hot` at which `rest` has methods beside POST."""
         self._own_pages_only = own_pages_only
         self._body_timeout = body_timeout
         self._hot = dict(hot)
         old = {path.removeprefix("/v1/"): app for path, app in hot.items() if path.startswith("/v1/")}
         self._hot.update({OLD_PREFIX + path: app for path, app in old.items()})
+        self._shared = frozenset(shared) | {OLD_PREFIX + path.removeprefix("/v1/") for path in shared}
         self._rest = rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,9 +70,10 @@ class Edge:
                     await hot(scope, receive, send)
                 except asyncio.CancelledError:
                     await _cut_off(send)
-            else:
+                return
+            if path not in self._shared:
                 await _refuse(scope, send)
-            return
+                return
         if path.startswith(OLD_PREFIX):
             scope = {**scope, "path": "/v1/" + path.removeprefix(OLD_PREFIX)}
             scope["raw_path"] = scope["path"].encode()

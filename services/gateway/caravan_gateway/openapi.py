@@ -48,7 +48,7 @@ def install(app: FastAPI) -> None:
             made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
             made.setdefault("components", {}).setdefault("schemas", {})["Error"] = _ERROR
             for path, verb in ROUTES.items():
-                made["paths"][path] = {"post": _operation(verb)}
+                made["paths"].setdefault(path, {})["post"] = _operation(verb)
             made["paths"].update(rerank_alpha.document())
             app.openapi_schema = made
         return app.openapi_schema

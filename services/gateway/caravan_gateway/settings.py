@@ -20,6 +20,10 @@ class Settings(ServiceSettings):
     """Seconds a client may take to send its body."""
     request_timeout: float = Field(600.0, gt=0, validation_alias="CARAVAN_GATEWAY_REQUEST_TIMEOUT")
     """Seconds a request may take in all, unless its header X-Caravan-Timeout asks for less."""
+    store_buffer_bytes: int = Field(
+        64 * 1024 * 1024, ge=1024 * 1024, validation_alias="CARAVAN_GATEWAY_STORE_BUFFER_BYTES"
+    )
+    """Completions to be stored that the work queue has not confirmed; what is over it is lost, and counted."""
     api_keys_file: Path | None = Field(None, validation_alias="CARAVAN_GATEWAY_API_KEYS_FILE")
     """One key a line: ``key [tenant [user [role,role]]]``; ``#`` begins a comment."""
     allow_anonymous: bool = Field(False, validation_alias="CARAVAN_GATEWAY_ALLOW_ANONYMOUS")

@@ -53,12 +53,17 @@ async def start(broker: NatsBroker) -> bool:
         pause = min(_LONGEST_PAUSE, pause * 2)
 
 
-async def drain(broker: NatsBroker, timeout: float) -> None:
-    """Take nothing new, answer what was taken, for at most `timeout` seconds."""
-    subscriptions: list[Any] = [getattr(subscriber, "subscription", None) for subscriber in broker.subscribers]
+async def drain(broker: NatsBroker, timeout: float, counts: Counts | None = None) -> None:
+    """Take nothing new, answer what was taken, for at most `timeout` seconds. `counts` knows what handlers that run
+    beside each other (``max_workers``) still have; others are waited for without it."""
+    subscribers: list[Any] = [s for s in broker.subscribers if getattr(s, "subscription", None) is not None]
     try:
         async with asyncio.timeout(timeout):
-            await asyncio.gather(*(subscription.drain() for subscription in subscriptions if subscription is not None))
+            await asyncio.gather(*(subscriber.subscription.drain() for subscriber in subscribers))
+            for subscriber in subscribers:
+                subscriber.subscription = None  # there is nothing left to unsubscribe when the broker stops
+            if counts is not None and counts.active:
+                await counts.idle.wait()
     except TimeoutError:
         log.warning("some requests were not answered within %.0f s", timeout)
     except Exception as error:  # noqa: BLE001 - NATS may be gone: there is nobody to answer then

@@ -6,6 +6,7 @@ promise: the service error headers and the error's body.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -41,6 +42,20 @@ class Counts:
     """What each endpoint did since the start, by its subject."""
 
     by_subject: dict[str, EndpointStats] = field(default_factory=dict)
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while no request is under way."""
+    active: int = 0
+
+    def begin(self) -> None:
+        """A request came."""
+        self.active += 1
+        self.idle.clear()
+
+    def end(self) -> None:
+        """It was answered."""
+        self.active -= 1
+        if not self.active:
+            self.idle.set()
 
     def of(self, subject: str, data: dict[str, Any] | None = None) -> EndpointStats:
         """The counts of one endpoint; with `data` beside them for whoever asks."""
@@ -78,6 +93,7 @@ class Answering(BaseMiddleware[Any, Any]):
         subject = str(msg.raw_message.subject)
         stats = self._counts.of(subject)
         stats.requests += 1
+        self._counts.begin()
         started = time.perf_counter_ns()
         attributes = {tracing.MESSAGING_SYSTEM: "nats", tracing.DESTINATION: subject}
         span = tracing.hop(f"process {subject}", "CONSUMER", msg.headers.get(h.TRACEPARENT, ""), attributes)
@@ -91,6 +107,7 @@ class Answering(BaseMiddleware[Any, Any]):
             span.end(error)
             return _refusal(CaravanError(f"{subject} failed; the log of that service says why"), stats)
         finally:
+            self._counts.end()
             stats.processing_ns += time.perf_counter_ns() - started
         span.end()
         return answer

@@ -1,0 +1,1 @@
+"""What is remembered of conversations with models: stored chat completions."""

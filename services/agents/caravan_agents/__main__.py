@@ -1,0 +1,3 @@
+from caravan_agents.app import main
+
+main()

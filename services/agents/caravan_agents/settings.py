@@ -1,0 +1,21 @@
+"""What the agents service reads from its environment."""
+
+from __future__ import annotations
+
+from caravan_bus.settings import ServiceSettings
+from caravan_storage.settings import DatabaseSettings
+from pydantic import Field
+
+
+class Settings(ServiceSettings, DatabaseSettings):
+    """Beside where the servers are: how long, and how much, is remembered."""
+
+    database_url: str = Field(
+        "postgresql://caravan@127.0.0.1:5432/caravan", validation_alias="DATABASE_URL", repr=False
+    )
+    completions_days: float = Field(30.0, gt=0, validation_alias="CARAVAN_AGENTS_COMPLETIONS_DAYS")
+    """A stored chat completion is forgotten after so many days."""
+    completions_max: int = Field(1_000_000, ge=1, validation_alias="CARAVAN_AGENTS_COMPLETIONS_MAX")
+    """So many are kept of one tenant; beyond them its oldest are forgotten."""
+    at_once: int = Field(8, ge=1, le=256, validation_alias="CARAVAN_AGENTS_AT_ONCE")
+    """Jobs of the work queue done at once."""

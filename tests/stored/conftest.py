@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+from openai import OpenAI
+
+from tests.mesh.running import RunningMesh
+from tests.stored.upstream import NumberedUpstream
+
+KEYS = """
+key-ada    acme   ada   user
+key-bob    other  bob   user
+key-root   default root admin
+"""
+
+
+@pytest.fixture(scope="session")
+def upstream() -> Iterator[NumberedUpstream]:
+    made = NumberedUpstream()
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def mesh(upstream: NumberedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
+    """Two gateways, two tenants."""
+    folder: Path = tmp_path_factory.mktemp("stored")
+    keys = folder / "keys"
+    keys.write_text(KEYS)
+    made = RunningMesh(
+        folder, upstream, scale="gateway=2", key="key-root", environment={"CARAVAN_GATEWAY_API_KEYS_FILE": str(keys)}
+    )
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def client(mesh: RunningMesh) -> Iterator[OpenAI]:
+    with OpenAI(base_url=f"{mesh.url}/v1", api_key="key-ada", max_retries=0, timeout=30) as made:
+        yield made
+
+
+@pytest.fixture
+def stranger(mesh: RunningMesh) -> Iterator[OpenAI]:
+    with OpenAI(base_url=f"{mesh.url}/v1", api_key="key-bob", max_retries=0, timeout=30) as made:
+        yield made
+
+
+@pytest.fixture
+def http(mesh: RunningMesh) -> Iterator[httpx.Client]:
+    headers = {"Authorization": "Bearer key-ada"}
+    with httpx.Client(base_url=mesh.url, timeout=30, headers=headers) as made:
+        yield made
