@@ -275,3 +275,9 @@ async def test_a_bus_that_is_not_there_is_a_connection_error(data: Path) -> None
     seed = data / "bus" / "local.nk"
     with pytest.raises(APIConnectionError, match="cannot be reached"):
         await Caravan("nats://127.0.0.1:1", seed_file=seed, connect_timeout=0.5)
+
+
+async def test_more_requests_than_slots_wait_in_line(bus: Caravan) -> None:
+    asked = [bus.chat.completions.create(model="up/slow-5", messages=HELLO, max_tokens=2) for _ in range(900)]
+    answered = await asyncio.gather(*asked)
+    assert {got.choices[0].message.content for got in answered} == {words(2)}

@@ -133,6 +133,8 @@ async def test_what_was_not_acknowledged_is_sent_again_after_the_end_too(users: 
         frames.append(await next_frame(replies))
     await users[0].client.publish(control, f.encode(f.Control.RESEND, 0))
     assert [await next_frame(replies) for _ in frames] == frames
+    await users[0].client.publish(control, f.encode(f.Control.RESEND, 0))  # too soon: not heard
+    await asyncio.sleep(0.2)
     await users[0].client.publish(control, f.encode(f.Control.RESEND, frames[-1][1] - 1))
     assert await next_frame(replies) == frames[-1]
 
@@ -169,6 +171,13 @@ async def test_errors_and_refusals_are_frames(users: list[Bare]) -> None:
     replies = await alice.ask(asked("up/plain", 2), {**WINDOW, "Caravan-Body-Size": "10"})
     kind, _, payload, _ = await next_frame(replies)
     assert (kind, json.loads(payload)["status"]) == (f.Kind.ERROR, 400)
+
+
+@pytest.mark.parametrize("said", ["nan", "inf", "1e300"])
+async def test_a_deadline_that_is_none_is_the_latest_there_is(users: list[Bare], said: str) -> None:
+    replies = await users[0].ask(asked("up/plain", 2), {**WINDOW, "Caravan-Deadline-Ms": said})
+    while (frame := await next_frame(replies))[0] != f.Kind.END:
+        assert frame[0] in (f.Kind.ACCEPT, f.Kind.DATA)
 
 
 async def test_models_in_plain_mode(users: list[Bare]) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from typing import Final
 
 import orjson
@@ -44,8 +45,12 @@ from caravan_inference.foreign_streams import ForeignStream, ForeignStreams
 
 log = logging.getLogger(__name__)
 
-LIMIT: Final = 256
-"""Foreign requests one worker relays at once."""
+LIMIT: Final = 2048
+"""Foreign requests one worker relays at once; most of them wait in line for a slot."""
+USER_LIMIT: Final = 1024
+"""Those of one bus user among them: nobody keeps the others out."""
+MAX_SECONDS: Final = 3600.0
+"""The farthest deadline of a foreign request: it holds a place here until then, whether it is read or not."""
 MAX_MESSAGE: Final = 256 * 1024
 MAX_ANSWER: Final = 64 * 1024 * 1024
 RECONNECT_SECONDS: Final = 10.0
@@ -64,6 +69,8 @@ class ForeignEntry:
         self._client = client
         self._streams = ForeignStreams(transport, worker, self._give_up)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._asking: Counter[str] = Counter()
+        """Requests under way, by bus user."""
         self._by_stream: dict[ForeignStream, asyncio.Task[None]] = {}
         self._breaks = 0
         """How often the line came back: plain messages have no numbers, so what was lost meanwhile is lost."""
@@ -101,11 +108,11 @@ class ForeignEntry:
             log.warning("a request of bus user %s named an inbox that is not its own", user)
             return
         framed = h.WINDOW in message.headers
-        if len(self._tasks) >= LIMIT:
+        if len(self._tasks) >= LIMIT or self._asking[user] >= USER_LIMIT:
             if framed:
                 self._transport.publish(message.reply, _BUSY)
             else:
-                self._refuse(message.reply, Overloaded(f"{LIMIT} foreign requests are under way here", retry_after=1))
+                self._refuse(message.reply, Overloaded("too many requests are under way here", retry_after=1))
             return
         stream: ForeignStream | None = None
         if framed:
@@ -116,9 +123,16 @@ class ForeignEntry:
                 return
         task = asyncio.create_task(self._relay(message, Principal(tenant, user, ("user",)), stream))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._asking[user] += 1
+        task.add_done_callback(lambda done: self._done(done, user))
         if stream is not None:
             self._by_stream[stream] = task
+
+    def _done(self, task: asyncio.Task[None], user: str) -> None:
+        self._tasks.discard(task)
+        self._asking[user] -= 1
+        if not self._asking[user]:
+            del self._asking[user]
 
     def _give_up(self, stream: ForeignStream) -> None:
         task = self._by_stream.get(stream)
@@ -246,10 +260,11 @@ def _context(message: Message, principal: Principal) -> RequestContext:
     if message.headers.get(h.PRINCIPAL):
         raise PermissionDenied(f"the header {h.PRINCIPAL} is for services; your credentials say who you are")
     given = RequestContext.from_headers(message.headers)
+    latest = time.monotonic() + MAX_SECONDS
     return RequestContext(
         given.request_id or s.stream_of(message.reply),
         principal,
-        given.deadline,
+        min(latest, given.deadline),  # in this order: what is no number (nan) is `latest`
         given.traceparent,
         given.tracestate,
         given.idempotency_key,

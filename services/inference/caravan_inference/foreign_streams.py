@@ -33,6 +33,9 @@ UNHEARD_SECONDS: Final = 6.0
 LINGER_SECONDS: Final = 15.0
 LINGER_BYTES: Final = 8 * 1024 * 1024
 """How long, and how much, of ended streams is kept for a client that lost the tail."""
+RESEND_SECONDS: Final = 0.1
+"""A window is sent again at most so often: five bytes must not make a worker write 256 KiB at any rate one likes. What
+is still missing then, the next heartbeat shows."""
 _SWEEP: Final = 0.25
 _STREAM: Final = re.compile(r"[A-Za-z0-9_-]{1,128}\Z")
 _ACCEPT: Final = f.encode(f.Kind.ACCEPT, 0)
@@ -55,6 +58,17 @@ class ForeignStream:
         self.beat = 0.0
         self.unheard_since = 0.0
         self.unheard_last = 0.0
+        self._resent = 0.0
+
+    def hears(self, kind: int, seq: int) -> None:
+        """ACK or RESEND."""
+        if kind == f.Control.ACK:
+            self.sender.acknowledged(seq)
+        elif kind == f.Control.RESEND:
+            now = asyncio.get_running_loop().time()
+            if now - self._resent >= RESEND_SECONDS:
+                self._resent = now
+                self.sender.resend(seq)
 
     def nobody(self, now: float) -> bool:
         """NATS said that nobody listens; whether it has said so for too long."""
@@ -73,7 +87,7 @@ class ForeignStreams:
         self._worker = worker
         self._cancel = cancel
         self._active: dict[Key, ForeignStream] = {}
-        self._linger: OrderedDict[Key, tuple[float, int, StreamSender]] = OrderedDict()
+        self._linger: OrderedDict[Key, tuple[float, int, ForeignStream]] = OrderedDict()
         self._lingering = 0
         self._subscription: Subscription | None = None
         self._sweeper: asyncio.Task[None] | None = None
@@ -120,7 +134,7 @@ class ForeignStreams:
         size = stream.sender.kept
         if size:
             until = asyncio.get_running_loop().time() + LINGER_SECONDS
-            self._linger[stream.key] = (until, size, stream.sender)
+            self._linger[stream.key] = (until, size, stream)
             self._lingering += size
             while self._lingering > LINGER_BYTES:
                 self._forget(next(iter(self._linger)))
@@ -139,34 +153,26 @@ class ForeignStreams:
         kind, seq, payload = f.decode(message.data)
         if stream is None:
             kept = self._linger.get(key)
-            if kept is not None:
-                self._on_late(key, kind, seq, kept[2])
+            if kept is not None and kind == f.Control.CANCEL:
+                self._forget(key)
+            elif kept is not None:
+                kept[2].hears(kind, seq)
             return
         stream.unheard_last = 0.0
         if kind == f.Control.CANCEL:
             stream.sender.cancel()
             self._cancel(stream)
-        elif kind == f.Control.ACK:
-            stream.sender.acknowledged(seq)
-        elif kind == f.Control.RESEND:
-            stream.sender.resend(seq)
         elif kind == f.Control.BODY and stream.body is not None:
             stream.body.add(seq, payload)
-
-    def _on_late(self, key: Key, kind: int, seq: int, sender: StreamSender) -> None:
-        if kind == f.Control.CANCEL:
-            self._forget(key)
-        elif kind == f.Control.ACK:
-            sender.acknowledged(seq)
-        elif kind == f.Control.RESEND:
-            sender.resend(seq)
+        else:
+            stream.hears(kind, seq)
 
     def _beat_all(self) -> None:
         for stream in self._active.values():
             self._beat(stream)
-        for _, _, sender in self._linger.values():
-            if sender.kept:
-                sender.heartbeat()
+        for _, _, stream in self._linger.values():
+            if stream.sender.kept:
+                stream.sender.heartbeat(stream.control)
 
     def _beat(self, stream: ForeignStream) -> None:
         stream.beat = asyncio.get_running_loop().time()
