@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import signal
 import tempfile
+import time
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -17,6 +18,8 @@ from caravan.runtime.process import Child, ChildSpec, describe_exit
 from caravan.runtime.secrets import Secrets
 
 USER = DATABASE = "caravan"
+_ENDING_SECONDS = 20.0
+"""How long a server that was killed may take to be gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Postgres:
         program = binaries.postgres("postgres")
         who = await asyncio.to_thread(identity.for_postgres, self.data.postgres, program)
         self._check_version()
+        await self._outlive_the_last()
         if not self.folder.exists():
             await self._initdb(who)
         settings = {
@@ -127,6 +131,27 @@ class Postgres:
             fresh.rename(self.folder)
         except OSError as error:
             raise NoAccess.of(self.folder, error) from error
+
+    async def _outlive_the_last(self) -> None:
+        """Wait for a server of this cluster that is still ending, since PostgreSQL itself would give up at once.
+
+        We hold the lock of the data folder, so its launcher is dead. One that is dead too, and that nobody has buried
+        (a zombie: a container without an init leaves those), still counts as running for PostgreSQL.
+        """
+        claim = self.folder / "postmaster.pid"
+        last = time.monotonic() + _ENDING_SECONDS
+        while time.monotonic() < last:
+            try:
+                pid = int(claim.read_text().split("\n", 1)[0])
+                status = Path(f"/proc/{pid}/stat").read_text()
+            except (OSError, ValueError):
+                return  # no claim, or nobody who makes it
+            if status.rpartition(")")[2].split()[0] in ("Z", "X"):
+                claim.unlink(missing_ok=True)
+                return
+            if "(postgres)" not in status:
+                return
+            await asyncio.sleep(0.05)
 
     def _check_version(self) -> None:
         try:
