@@ -218,7 +218,7 @@ class Reading:
         self.read = asyncio.Event()
         self.resumed = asyncio.Event()
 
-    def read_ready(self) -> None:
+    def read_ready(self, now: float) -> None:
         self.read.set()
 
     def resume(self) -> None:

@@ -136,6 +136,9 @@ class MemoryTransport:
             raise ValueError(f"a message of {size} bytes is over the server's limit of {self.max_payload}")
         self._hub.route(Message(subject, data, reply, header_block))
 
+    def at_turn_end(self, callback: Callable[[], None]) -> None:
+        asyncio.get_running_loop().call_soon(callback)
+
     async def subscribe(self, subject: str, callback: Callback, queue: str = "") -> Subscription:
         made = _MemorySubscription(self, subject, callback, queue)
         self._subscriptions.append(made)

@@ -55,6 +55,7 @@ class _TapClient(Client):
         """By subscription id, as the wire spells it."""
         self._line: asyncio.WriteTransport | None = None
         self._flush_due = False
+        self._at_turn_end: list[Callable[[], None]] = []
         self._loop = asyncio.get_running_loop()
         self._later: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue(_LATER)
         self.dropped = 0
@@ -68,7 +69,18 @@ class _TapClient(Client):
             self._flush_due = True
             self._loop.call_soon(self._flush_now)
 
+    def at_turn_end(self, callback: Callable[[], None]) -> None:
+        """See :class:`Transport`."""
+        self._at_turn_end.append(callback)
+        if not self._flush_due:
+            self._flush_due = True
+            self._loop.call_soon(self._flush_now)
+
     def _flush_now(self) -> None:
+        if self._at_turn_end:
+            callbacks, self._at_turn_end = self._at_turn_end, []
+            for callback in callbacks:
+                callback()
         self._flush_due = False
         line = self._line
         if line is None or not self._pending or not self.is_connected or line.is_closing():
@@ -201,6 +213,9 @@ class NatsTransport:
             client.send_now(b"".join((line.encode(), header_block, data, b"\r\n")))
         else:
             client.send_now(b"".join((f"PUB {subject} {reply} {size}\r\n".encode(), data, b"\r\n")))
+
+    def at_turn_end(self, callback: Callable[[], None]) -> None:
+        self._client.at_turn_end(callback)
 
     async def subscribe(self, subject: str, callback: Callback, queue: str = "") -> Subscription:
         inner = await self._client.subscribe(subject, queue=queue, cb=_unused)

@@ -34,7 +34,7 @@ from caravan_contracts.inference import CallSpec, Summary
 from caravan_bus import metrics
 from caravan_bus.presence import PresenceTable, WorkerEntry
 from caravan_bus.stream.inbox import StreamInbox
-from caravan_bus.stream.reader import Admission, StreamReader
+from caravan_bus.stream.reader import Admission, Sink, StreamReader
 from caravan_bus.transport import Transport, encode_headers
 
 log = logging.getLogger(__name__)
@@ -127,6 +127,18 @@ class RoutedStream:
             if reader.finished:
                 self._release()
             return data
+
+    async def pump(self, sink: Sink) -> bytes:
+        """After a first :meth:`read`: give `sink` what comes, as it comes; returns the last of it after a good end.
+        StreamInterrupted says that the stream cannot be finished."""
+        if self._reader is None:
+            raise RuntimeError("pump() before open()")
+        try:
+            return await self._reader.pump(sink)
+        except WorkerLost as error:
+            raise StreamInterrupted(f"{error.message}; what was sent so far is incomplete") from error
+        finally:
+            self._release()
 
     async def read_all(self, limit: int) -> bytes:
         """The whole answer, at most `limit` bytes. Only a complete one is returned: a worker lost half way is

@@ -97,6 +97,10 @@ class Transport(Protocol):
         """
         ...
 
+    def at_turn_end(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once, just before all that was published in this turn of the loop leaves: it may publish."""
+        ...
+
     async def subscribe(self, subject: str, callback: Callback, queue: str = "") -> Subscription:
         """Call `callback` for every message on `subject`; with `queue`, for this member's share of them."""
         ...

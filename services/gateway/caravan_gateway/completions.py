@@ -22,6 +22,7 @@ from caravan_contracts.inference import Summary, Verb
 from caravan_gateway import asgi
 from caravan_gateway.asgi import Headers, Receive, Scope, Send
 from caravan_gateway.auth import Authenticator
+from caravan_gateway.sending import Sending
 from caravan_gateway.settings import Settings
 from caravan_gateway.watch import Watch, Watched
 
@@ -131,14 +132,12 @@ class CompletionRoute:
         await send({"type": "http.response.start", "status": 200, "headers": asgi.EVENT_STREAM + answer_headers})
         progress.started, progress.status = True, 200
         watched.streaming = True
-        while data:
-            watched.writing = True
-            await send({"type": "http.response.body", "body": data, "more_body": True})
-            watched.writing = False
-            watched.last_write = time.monotonic()
-            data = await stream.read()
+        sending = Sending(send, watched)
+        if data and not sending.take(data):
+            await sending.room()
+        last = await stream.pump(sending)
         watched.streaming = False
-        await send({"type": "http.response.body", "body": b""})
+        await send({"type": "http.response.body", "body": last})
 
     async def _fail(self, error: CaravanError, progress: _Progress, send: Send, request_id: str) -> None:
         if isinstance(error, ClientGone):

@@ -25,7 +25,19 @@ _PING: Final = {"type": "http.response.body", "body": b": ping\n\n", "more_body"
 class Watched:
     """One request under way."""
 
-    __slots__ = ("gone", "last_write", "ping", "receive", "send", "streaming", "task", "ticks", "waiter", "writing")
+    __slots__ = (
+        "gone",
+        "last_write",
+        "ping",
+        "receive",
+        "send",
+        "streaming",
+        "task",
+        "ticks",
+        "waiter",
+        "writing",
+        "wrote",
+    )
 
     def __init__(self, receive: Receive, send: Send) -> None:
         task = asyncio.current_task()
@@ -37,6 +49,8 @@ class Watched:
         self.gone = False
         self.streaming = False
         self.writing = False
+        self.wrote = False
+        """Whether something was written since the last tick."""
         self.last_write = 0.0
         self.ticks = 0
         self.waiter: asyncio.Task[None] | None = None
@@ -79,6 +93,8 @@ class Watch:
                 watched.ticks += 1
                 if watched.ticks >= 2 and watched.waiter is None:
                     watched.waiter = asyncio.create_task(_wait_for_disconnect(watched))
+                if watched.wrote:
+                    watched.wrote, watched.last_write = False, now
                 if watched.streaming and not watched.writing and now - watched.last_write >= PING_SECONDS:
                     watched.last_write = now
                     # in a task of its own: a client that takes nothing keeps no other waiting

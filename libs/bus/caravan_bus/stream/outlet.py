@@ -6,7 +6,6 @@ frames are ready at the same time. Nothing waits for a bundle: it leaves at the 
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 from caravan_contracts import frames as f
@@ -21,11 +20,10 @@ _MAX_BUNDLE: Final = 512 * 1024
 class Outlet:
     """One per worker."""
 
-    __slots__ = ("_loop", "_ready", "_scheduled", "_size", "_transport")
+    __slots__ = ("_ready", "_scheduled", "_size", "_transport")
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._loop = asyncio.get_running_loop()
         self._ready: dict[str, list[tuple[int, str, bytes]]] = {}
         self._size = 0
         self._scheduled = False
@@ -48,7 +46,7 @@ class Outlet:
             waiting.append(entry)
         if not self._scheduled:
             self._scheduled = True
-            self._loop.call_soon(self._end_of_turn)
+            self._transport.at_turn_end(self._end_of_turn)
 
     def flush(self) -> None:
         """Send what is ready."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Final
+from typing import Final, Protocol
 
 import orjson
 from caravan_contracts import frames as f
@@ -32,6 +32,18 @@ class Admission(Enum):
     """Nobody subscribes to the worker's subject: it is gone, and nothing ran."""
 
 
+class Sink(Protocol):
+    """Where the data of a stream goes as it arrives, without a task being woken for it."""
+
+    def take(self, data: bytes) -> bool:
+        """Pass `data` on, at least one byte; False when nothing more may come before :meth:`room` returned."""
+        ...
+
+    async def room(self) -> None:
+        """Wait until more may come."""
+        ...
+
+
 class StreamReader:
     """Frames of one request. Used by one task; made by :class:`caravan_bus.stream.inbox.StreamInbox`."""
 
@@ -43,7 +55,10 @@ class StreamReader:
         "_delivered",
         "_error",
         "_expected",
+        "_full",
         "_loop",
+        "_refused",
+        "_sink",
         "_unacked",
         "_waiter",
         "_window",
@@ -85,6 +100,10 @@ class StreamReader:
         self._unacked = 0
         self._delivered = 0
         self._error: CaravanError | None = None
+        self._sink: Sink | None = None
+        self._full = False
+        self._refused: Exception | None = None
+        """What the sink raised."""
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
         self.heard = self._loop.time()
@@ -106,16 +125,11 @@ class StreamReader:
         Raises the worker's error, WorkerLost or DeadlineExceeded; what arrived before an error is returned first.
         """
         if self._delivered:
-            self._unacked += self._delivered
-            self._delivered = 0
-            if self._unacked * 2 >= self._window and not self.finished:
-                self._unacked = 0
-                self._control(self, f.Control.ACK, self._expected - 1)
+            size, self._delivered = self._delivered, 0
+            self._passed_on(size)
         while True:
             if self._chunks:
-                chunks = self._chunks
-                data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-                self._chunks = []
+                data = self._take_chunks()
                 self._delivered = len(data)
                 return data
             if self._error is not None:
@@ -123,6 +137,30 @@ class StreamReader:
             if self.finished:
                 return b""
             await self._wait()
+
+    async def pump(self, sink: Sink) -> bytes:
+        """Give `sink` all there is and all that comes; returns with the last of it, which `sink` did not get, when the
+        stream ended well. Raises as :meth:`read` does, and what `sink` raised."""
+        size, self._delivered = self._delivered, 0
+        self._passed_on(size)
+        self._sink = sink
+        try:
+            while True:
+                if self._refused is not None:
+                    raise self._refused
+                if self._full:
+                    await sink.room()
+                    self._full = False
+                if self.finished and self._error is None:
+                    return self._take_chunks()
+                if self._chunks:
+                    self._give(sink, self._take_chunks())
+                elif self._error is not None:
+                    raise self._error
+                else:
+                    await self._wait()
+        finally:
+            self._sink = None
 
     def cancel(self) -> None:
         """Give the stream up: the worker stops its upstream. Harmless after the end."""
@@ -170,7 +208,12 @@ class StreamReader:
         self.admission = Admission.ACCEPTED
         if kind == _DATA:
             payload = data[f.HEADER_SIZE :]
-            if payload:  # nothing is not the end: only an END frame is
+            if not payload:
+                return  # nothing is not the end: only an END frame is
+            sink = self._sink
+            if sink is not None and not self._full and not self._chunks:
+                self._give(sink, payload)
+            else:
                 self._chunks.append(payload)
                 self._wake()
         elif kind == _END:
@@ -221,6 +264,26 @@ class StreamReader:
         self._error = error
         self._close(self)
         self._wake()
+
+    def _give(self, sink: Sink, data: bytes) -> None:
+        try:
+            self._full = not sink.take(data)
+        except Exception as error:  # noqa: BLE001  # pump() raises it
+            self._refused, self._full = error, True
+        if self._full:
+            self._wake()
+        self._passed_on(len(data))
+
+    def _take_chunks(self) -> bytes:
+        chunks, self._chunks = self._chunks, []
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def _passed_on(self, size: int) -> None:
+        """Return credit to the worker, half a window at a time."""
+        self._unacked += size
+        if self._unacked * 2 >= self._window and not self.finished:
+            self._unacked = 0
+            self._control(self, f.Control.ACK, self._expected - 1)
 
     async def _wait(self) -> None:
         self._waiter = waiter = self._loop.create_future()

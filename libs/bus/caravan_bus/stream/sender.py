@@ -16,6 +16,7 @@ from caravan_bus.stream.outlet import Outlet
 from caravan_bus.transport import Transport
 
 _DATA: Final = int(f.Kind.DATA)
+_pack = f.HEADER.pack
 _ACCEPTED: Final = f.encode(f.Kind.ACCEPT, 0)
 
 
@@ -84,12 +85,12 @@ class StreamSender:
 
     def write(self, data: bytes) -> bool:
         """Send `data`; False when the credit is used up (then `await room()`). Never blocks."""
-        if len(data) <= f.MAX_DATA:
-            if data:
-                self._push(_DATA, data)
-        else:
-            for start in range(0, len(data), f.MAX_DATA):
+        size = len(data)
+        if size > f.MAX_DATA:
+            for start in range(0, size, f.MAX_DATA):
                 self._push(_DATA, data[start : start + f.MAX_DATA])
+        elif size:
+            self._push(_DATA, data)
         return self._kept < self.window
 
     async def room(self) -> None:
@@ -107,7 +108,7 @@ class StreamSender:
             self._push(_DATA, tail[: f.MAX_DATA])
             tail = tail[f.MAX_DATA :]
         self.seq += 1
-        self._keep(f.encode_end(self.seq, orjson.dumps(summary.to_dict()), tail))
+        self._keep(self.seq, f.encode_end(self.seq, orjson.dumps(summary.to_dict()), tail))
         self.ended = True
 
     def fail(self, error: CaravanError) -> None:
@@ -148,17 +149,20 @@ class StreamSender:
         self._wake()
 
     def _push(self, kind: int, payload: bytes) -> None:
-        self.seq += 1
-        self._keep(f.HEADER.pack(kind, self.seq) + payload)
+        seq = self.seq = self.seq + 1
+        self._keep(seq, _pack(kind, seq) + payload)
 
-    def _keep(self, frame: bytes) -> None:
+    def _keep(self, seq: int, frame: bytes) -> None:
         if self._cancelled:
             return
-        self._frames.append((self.seq, frame))
+        self._frames.append((seq, frame))
         self._kept += len(frame)
         self._accepted = True
         self.last_sent = self._loop.time()
-        self._publish(frame)
+        if self._outlet is None:
+            self._transport.publish(self.reply, frame)
+        else:
+            self._outlet.send(self._bundle, self._number, self.reply, frame)
 
     def _publish(self, frame: bytes) -> None:
         if self._outlet is None:

@@ -82,8 +82,10 @@ class EventForwarder:
             ready = ready.replace(self._find, self._put)
         if b'"usage":' in ready and (b'"usage":{' in ready or b'"usage": {' in ready):
             ready = self._take_usage(ready)
-        self._note_finish(ready)
-        return self._cut_done(ready)
+        # every event may carry a null one, so only a string is looked for; two searches cost less than a pattern
+        if b'"finish_reason":"' in ready or b'"finish_reason": "' in ready:
+            self._note_finish(ready)
+        return self._cut_done(ready) if b"[DONE]" in ready else ready
 
     def rest(self) -> bytes:
         """What an upstream that forgot the last blank line left behind, as a whole event."""
@@ -111,11 +113,9 @@ class EventForwarder:
             self._put = raw[:at] + json.dumps(self._shown).encode()
 
     def _note_finish(self, ready: bytes) -> None:
-        # every event may carry a null one, so only a string is looked for; two searches cost less than a pattern
         at = max(ready.rfind(b'"finish_reason":"'), ready.rfind(b'"finish_reason": "'))
-        if at >= 0:
-            found = first_string(ready[at : at + 96], b"finish_reason")
-            self.finish_reason = found[1] if found is not None else self.finish_reason
+        found = first_string(ready[at : at + 96], b"finish_reason")
+        self.finish_reason = found[1] if found is not None else self.finish_reason
 
     def _take_usage(self, ready: bytes) -> bytes:
         """Read the events that carry usage; the others, which may be many, are not looked at."""
@@ -136,12 +136,11 @@ class EventForwarder:
 
     def _cut_done(self, ready: bytes) -> bytes:
         """What stands before the end mark. Inside an event it would follow an escaped line break, never a real one."""
-        if b"[DONE]" in ready:
-            for mark in _DONE:
-                at = 0 if ready.startswith(mark) else ready.find(b"\n" + mark) + 1
-                if at or ready.startswith(mark):
-                    self.done = True
-                    return ready[:at]
+        for mark in _DONE:
+            at = 0 if ready.startswith(mark) else ready.find(b"\n" + mark) + 1
+            if at or ready.startswith(mark):
+                self.done = True
+                return ready[:at]
         return ready
 
     def _cut_error(self, ready: bytes) -> bytes:

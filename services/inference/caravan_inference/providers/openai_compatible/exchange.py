@@ -126,7 +126,7 @@ class Exchange(asyncio.Protocol):
             self._paused = False
             self._transport.resume_reading()
 
-    def read_ready(self) -> None:
+    def read_ready(self, now: float) -> None:
         """Read at a tick."""
         try:
             data = os.read(self._fd, _READ)
@@ -135,7 +135,7 @@ class Exchange(asyncio.Protocol):
         except OSError:
             data = b""
         if data:
-            self.data_received(data)
+            self._on_stream(data, now)
         else:
             # the transport finds the same, and ends the connection as it should be
             self.resume()
@@ -174,31 +174,24 @@ class Exchange(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
-        self._heard = now = self._loop.time()
+        now = self._loop.time()
+        if self._sink is not None:
+            self._on_stream(data, now)
+            return
+        self._heard = now
         if self._idle:
             self._fail(UpstreamGone("the upstream spoke without being asked"))
             self.close()
             return
         self.silent = False
         self._size += len(data)
-        try:
-            self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._break_off(f"no HTTP answer: {error}")
+        self._parse(data)
         if not self.status and self._size > _MAX_HEAD:
             self._break_off(f"headers of more than {_MAX_HEAD} bytes")
-        if self._stray:
-            del self._parts[self._whole :]
-            self._keep = False
-        if self._sink is not None:
-            self._deliver()
-            if not self._full and not self.finished:
-                self._set_pace(now)
-        else:
-            if self._size > _HIGH and not self._paused and self._transport is not None:
-                self._paused = True
-                self._transport.pause_reading()
-            self._wake()
+        if self._size > _HIGH and not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+        self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol."""
@@ -244,11 +237,33 @@ class Exchange(asyncio.Protocol):
 
     # --- inside ----------------------------------------------------------------------------------
 
+    def _parse(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._break_off(f"no HTTP answer: {error}")
+        if self._stray:
+            del self._parts[self._whole :]
+            self._keep = False
+
     def _take_parts(self) -> bytes:
-        data = b"".join(self._parts)
-        self._parts.clear()
+        parts = self._parts
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        parts.clear()
         self._size = self._whole = 0
         return data
+
+    def _on_stream(self, data: bytes, now: float) -> None:
+        """A read of a body that is being fed to a sink: for each token, so it does no more than it must."""
+        self._parse(data)
+        self._deliver()
+        self._heard = now
+        since, self._last_read = now - self._last_read, now
+        if self._ticked:
+            if self._ticks.is_slow(since):
+                self.resume()
+        elif not self._full and not self.finished:
+            self._set_pace(since)
 
     def _deliver(self) -> None:
         """Give the sink what has arrived."""
@@ -264,15 +279,11 @@ class Exchange(asyncio.Protocol):
         if self.finished or self._full or self._refused is not None or sink.done:
             self._wake()
 
-    def _set_pace(self, now: float) -> None:
+    def _set_pace(self, since: float) -> None:
         """Decide who sees to the next read: the event loop, or a tick."""
         ticks = self._ticks
-        since, self._last_read = now - self._last_read, now
         self._reads += 1
-        if self._ticked:
-            if ticks.is_slow(since):
-                self.resume()
-        elif ticks.gap and self._reads > FREE_READS and (since < ticks.gap or ticks.crowded):
+        if ticks.gap and self._reads > FREE_READS and (since < ticks.gap or ticks.crowded):
             transport = self._transport
             if transport is None or self._paused or transport.is_closing():
                 return

@@ -24,8 +24,8 @@ _EPOLL: Final = hasattr(select, "epoll")
 class Ticked(Protocol):
     """A connection read at ticks."""
 
-    def read_ready(self) -> None:
-        """Its socket has something, or was closed."""
+    def read_ready(self, now: float) -> None:
+        """Its socket has something, or was closed; `now` is the loop's time."""
         ...
 
     def resume(self) -> None:
@@ -100,9 +100,10 @@ class Ticks:
         for connection in held:
             connection.resume()
         if self._by_fd and self._poll is not None:
+            now, by_fd = self._loop.time(), self._by_fd
             for fd, _ in self._poll.poll(0):
-                ready = self._by_fd.get(fd)
+                ready = by_fd.get(fd)
                 if ready is not None:
-                    ready.read_ready()
+                    ready.read_ready(now)
         if self._by_fd or self._held:
             self._start()
