@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.bus.lines import Line, MemoryLine, NatsLine
+from tests.bus.party import Party
 
 
 @pytest.fixture(params=["memory", "nats"])
@@ -14,3 +15,11 @@ async def line(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     await made.start()
     yield made
     await made.close()
+
+
+@pytest.fixture
+async def party(line: Line) -> AsyncIterator[Party]:
+    made = Party(line)
+    yield made
+    for close in reversed(made.closers):
+        await close()

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 
 import pytest
-from caravan_bus.presence import PresenceBeacon, PresenceTable
-from caravan_bus.router import Outbound, Router, RoutingOptions
-from caravan_bus.slots import Slots
+from caravan_bus.router import RoutingOptions
 from caravan_bus.stream import server as server_module
-from caravan_bus.stream.inbox import StreamInbox
 from caravan_bus.stream.sender import StreamSender
-from caravan_bus.stream.server import Inbound, StreamServer
-from caravan_bus.transport import Transport
+from caravan_bus.stream.server import Inbound
 from caravan_contracts import frames
-from caravan_contracts.context import RequestContext
 from caravan_contracts.errors import (
     CaravanError,
     ClientGone,
@@ -27,65 +19,10 @@ from caravan_contracts.errors import (
     StreamInterrupted,
     UpstreamRefused,
 )
-from caravan_contracts.inference import CallSpec, Summary, Usage
+from caravan_contracts.inference import Summary, Usage
 
-from tests.bus.lines import Line, MemoryLine
-
-Serve = Callable[[Inbound, StreamSender], Awaitable[None]]
-
-
-@dataclass
-class Caller:
-    router: Router
-    inbox: StreamInbox
-    table: PresenceTable
-
-
-class Party:
-    """Workers and callers on one line, closed together."""
-
-    def __init__(self, line: Line) -> None:
-        self.line = line
-        self.closers: list[Callable[[], Awaitable[None]]] = []
-
-    async def worker(self, name: str, serve: Serve, slots: int = 4) -> tuple[Transport, StreamServer]:
-        transport = await self.line.connect()
-        held = Slots()
-        server = StreamServer(transport, "inference", name, held, serve)
-        beacon = PresenceBeacon(transport, "inference", name, held)
-        await server.start()
-        held.offer("p", slots)
-        await beacon.start()
-        self.closers += [lambda: server.drain(0.1), beacon.leave]
-        return transport, server
-
-    async def caller(self, options: RoutingOptions | None = None) -> Caller:
-        tokens, control = await self.line.connect(), await self.line.connect()
-        inbox = StreamInbox(tokens, control, "gateway", f"gw{len(self.closers)}")
-        table = PresenceTable(control, "inference", f"_INBOX.gateway.gw{len(self.closers)}-probe")
-        await inbox.start()
-        await table.start()
-        self.closers += [table.close, inbox.close]
-        made = Caller(Router(control, inbox, table, options), inbox, table)
-        return made
-
-    async def until_seen(self, caller: Caller, workers: int) -> None:
-        async with asyncio.timeout(5):
-            while len(caller.table.workers("p")) < workers:
-                await asyncio.sleep(0.01)
-
-
-@pytest.fixture
-async def party(line: Line) -> AsyncIterator[Party]:
-    made = Party(line)
-    yield made
-    for close in reversed(made.closers):
-        await close()
-
-
-def request(timeout: float = 30.0, body: bytes = b"{}") -> Outbound:
-    context = RequestContext("req_1", deadline=time.monotonic() + timeout)
-    return Outbound("inference", "chat", CallSpec("p", "m", "m", True), body, context)
+from tests.bus.lines import MemoryLine
+from tests.bus.party import Party, request
 
 
 async def test_a_short_answer_comes_whole_with_its_summary(party: Party) -> None:

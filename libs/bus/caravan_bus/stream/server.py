@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from caravan_contracts import frames as f
@@ -19,6 +20,7 @@ from caravan_contracts.errors import (
     ClientGone,
     DeadlineExceeded,
     InvalidRequest,
+    WorkerLost,
 )
 from caravan_contracts.inference import CallSpec, Verb
 
@@ -62,10 +64,12 @@ Handler = Callable[[Inbound, StreamSender], Awaitable[None]]
 class _Active:
     sender: StreamSender
     task: asyncio.Task[None]
-    deadline: float
+    inbound: Inbound
+    began: int
     probed: float
     unheard: int = 0
     """Probes in a row that found nobody at the reply inbox."""
+    unheard_at: float = 0.0
 
 
 class StreamServer:
@@ -126,7 +130,8 @@ class StreamServer:
     @property
     def resends(self) -> int:
         """Frames sent again since the start."""
-        return self._resends + sum(a.sender.resends for a in self._active.values())
+        active = list(self._active.values())  # at once: the thread of /metrics asks, too
+        return self._resends + sum(a.sender.resends for a in active)
 
     def refuse_new(self) -> None:
         """From here on every request is answered with BUSY."""
@@ -159,6 +164,10 @@ class StreamServer:
         except CaravanError as error:
             StreamSender(self._transport, message.reply).fail(error)
             return
+        stream = s.stream_of(message.reply)
+        if stream in self._active:
+            log.warning("a request names the inbox of one that is under way; it is not served")
+            return
         if self._draining or not self._slots.take(inbound.spec.provider):
             self._transport.publish(message.reply, _BUSY)
             return
@@ -166,9 +175,11 @@ class StreamServer:
         window, bundles = f.decode_window(message.headers.get(h.WINDOW, ""))
         outlet = self._outlet if bundles and s.bundle_of(message.reply)[0] else None
         sender = StreamSender(self._transport, message.reply, window, outlet)
-        stream = s.stream_of(message.reply)
-        task = asyncio.create_task(self._serve(stream, inbound, sender), name=f"serve-{stream}")
-        self._active[stream] = _Active(sender, task, inbound.context.deadline, asyncio.get_running_loop().time())
+        task = asyncio.create_task(self._serve(inbound, sender), name=f"serve-{stream}")
+        now = asyncio.get_running_loop().time()
+        active = self._active[stream] = _Active(sender, task, inbound, time.perf_counter_ns(), now)
+        # not at the end of `_serve`: a task that is cancelled before its first step never gets there
+        task.add_done_callback(partial(self._over, stream, active))
         self._silent.add(sender)
         if self._accept_timer is None:
             self._accept_timer = asyncio.get_running_loop().call_later(ACCEPT_TICK, self._accept_silent)
@@ -181,8 +192,7 @@ class StreamServer:
         verb = message.subject.rpartition(".")[2]
         return Inbound(verb, CallSpec.decode(spec), message, RequestContext.from_headers(headers))
 
-    async def _serve(self, stream: str, inbound: Inbound, sender: StreamSender) -> None:
-        began = time.perf_counter_ns()
+    async def _serve(self, inbound: Inbound, sender: StreamSender) -> None:
         try:
             await self._handler(inbound, sender)
             if not sender.ended:
@@ -198,12 +208,18 @@ class StreamServer:
             log.exception("a request failed", extra={"request_id": inbound.context.request_id})
             self._note(inbound.verb, error)
             sender.fail(CaravanError(f"the worker failed: {type(error).__name__}"))
-        finally:
-            self.stats[inbound.verb].processing_ns += time.perf_counter_ns() - began
-            self._slots.give_back(inbound.spec.provider)
-            self._active.pop(stream, None)
-            self._silent.discard(sender)
-            self._keep_for_a_while(stream, sender)
+
+    def _over(self, stream: str, active: _Active, task: asyncio.Task[None]) -> None:
+        inbound, sender = active.inbound, active.sender
+        self._active.pop(stream, None)
+        self._silent.discard(sender)
+        self._slots.give_back(inbound.spec.provider)
+        self.stats[inbound.verb].processing_ns += time.perf_counter_ns() - active.began
+        if not sender.ended and not sender.cancelled:
+            sender.fail(_why_cancelled(inbound.context, self._draining))
+        self._keep_for_a_while(stream, sender)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a request ended without a word", exc_info=error)
 
     def _note(self, verb: str, error: Exception) -> None:
         if not isinstance(error, ClientGone):
@@ -237,7 +253,10 @@ class StreamServer:
         active = self._active.get(message.subject.rpartition(".")[2])
         if active is None or not message.no_responders:
             return
-        active.unheard += 1
+        now = asyncio.get_running_loop().time()
+        # only in a row: a caller may lose its line now and then, for a moment
+        active.unheard = active.unheard + 1 if now - active.unheard_at < 2.5 * PROBE_SECONDS else 1
+        active.unheard_at = now
         if active.unheard >= UNHEARD_LIMIT:
             log.info("the caller of a request is gone; its slot is free again")
             active.sender.cancel()
@@ -260,12 +279,9 @@ class StreamServer:
         self._resends += sender.resends
         size = sender.kept
         if size:
-            self._linger[stream] = (
-                asyncio.get_running_loop().time() + LINGER_SECONDS,
-                size,
-                sender,
-            )
-            self._lingering += size
+            _, before, _ = self._linger.pop(stream, (0.0, 0, None))
+            self._linger[stream] = (asyncio.get_running_loop().time() + LINGER_SECONDS, size, sender)
+            self._lingering += size - before
             while self._lingering > LINGER_BYTES:
                 self._drop_oldest()
 
@@ -280,7 +296,7 @@ class StreamServer:
             now = loop.time()
             clock = time.monotonic()
             for stream, active in list(self._active.items()):
-                if clock > active.deadline + _SWEEP:
+                if clock > active.inbound.context.deadline + _SWEEP:
                     active.task.cancel()
                 elif now - active.probed >= PROBE_SECONDS:
                     active.probed = now
@@ -295,5 +311,6 @@ def _why_cancelled(context: RequestContext, draining: bool) -> CaravanError:
     if context.remaining <= 0:
         return DeadlineExceeded("the request's time is over")
     if draining:
-        return CaravanError("the worker was shut down before it had finished", code="worker_shutdown")
+        # the caller knows whether anything was passed on: if not, another worker is asked
+        return WorkerLost("the worker was shut down before it had finished")
     return CaravanError("the worker gave the request up")
