@@ -6,8 +6,8 @@ import pytest
 from caravan_contracts import asyncapi, frames, permissions, subjects
 from caravan_contracts import headers as h
 from caravan_contracts.channels import CHANNELS, RECORDER, Pattern
-from caravan_contracts.context import Principal, RequestContext
-from caravan_contracts.errors import CaravanError, InvalidRequest, ModelNotFound, Overloaded
+from caravan_contracts.context import LONGEST_TIMEOUT, Principal, RequestContext
+from caravan_contracts.errors import CaravanError, InvalidRequest, ModelNotFound, Overloaded, UpstreamRefused
 from caravan_contracts.inference import CallSpec, Summary, Usage
 from caravan_contracts.presence import Load, Presence, WorkerState
 from hypothesis import given
@@ -75,6 +75,46 @@ def test_a_deadline_travels_as_time_left() -> None:
     assert (read.request_id, read.principal, read.traceparent) == ("req_1", context.principal, "00-a-b-01")
     with pytest.raises(InvalidRequest):
         RequestContext.from_headers({h.DEADLINE_MS: "soon"})
+
+
+@pytest.mark.parametrize("left", ["nan", "inf", "-inf", "1e400"])
+def test_a_deadline_is_a_number(left: str) -> None:
+    with pytest.raises(InvalidRequest, match=h.DEADLINE_MS):
+        RequestContext.from_headers({h.DEADLINE_MS: left})
+
+
+@pytest.mark.parametrize("left", ["1e300", "9" * 300, "1e15"])
+def test_a_deadline_is_never_beyond_a_day(left: str) -> None:
+    context = RequestContext.from_headers({h.DEADLINE_MS: left})
+    assert context.remaining <= LONGEST_TIMEOUT
+    assert context.to_headers()[h.DEADLINE_MS].isdigit()
+
+
+@pytest.mark.parametrize("left", ["-5", "-1e300", "0"])
+def test_a_deadline_may_be_over_already(left: str) -> None:
+    assert RequestContext.from_headers({h.DEADLINE_MS: left}).remaining <= 0
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\rb", "a\x00b", "\x1b[31m", "x" * 2000])
+def test_what_is_passed_on_is_one_short_line(text: str) -> None:
+    for name in (h.REQUEST_ID, h.IDEMPOTENCY_KEY):
+        with pytest.raises(InvalidRequest, match=name):
+            RequestContext.from_headers({name: text})
+    read = RequestContext.from_headers({h.TRACEPARENT: text, h.TRACESTATE: text})
+    assert (read.traceparent, read.tracestate) == ("", "")  # a trace is never worth a request
+
+
+@pytest.mark.parametrize("code", ["worker_lost", "client_gone", "deadline_exceeded", "stream_interrupted"])
+def test_a_providers_code_does_not_make_an_error_of_ours(code: str) -> None:
+    read = CaravanError.from_wire(UpstreamRefused("no", code=code).to_wire())
+    assert (type(read), read.code, read.status) == (UpstreamRefused, code, 400)
+
+
+@pytest.mark.parametrize("text", ["x" * 5_000_000, "half \ud800 a character"])
+def test_any_error_fits_into_a_message(text: str) -> None:
+    wire = UpstreamRefused(text, param=text, code=text).to_wire()
+    assert len(wire) < 256 * 1024
+    assert isinstance(CaravanError.from_wire(wire), UpstreamRefused)
 
 
 @given(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,9 @@ from caravan_contracts.errors import InvalidRequest
 DEFAULT_TENANT = "default"
 DEFAULT_TIMEOUT = 600.0
 """Seconds a request may take in all when its caller names no deadline."""
+LONGEST_TIMEOUT = 86_400.0
+"""Seconds it may take whatever its caller names."""
+_LONGEST_TEXT = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +117,27 @@ class RequestContext:
             left = float(headers[h.DEADLINE_MS]) / 1000 if h.DEADLINE_MS in headers else DEFAULT_TIMEOUT
         except ValueError as error:
             raise InvalidRequest(f"the header {h.DEADLINE_MS} is no number") from error
+        if not math.isfinite(left):
+            raise InvalidRequest(f"the header {h.DEADLINE_MS} is no number of milliseconds")
         principal = headers.get(h.PRINCIPAL)
         return RequestContext(
-            request_id=headers.get(h.REQUEST_ID, ""),
+            request_id=_text(headers, h.REQUEST_ID),
             principal=Principal.decode(principal) if principal else ANONYMOUS,
-            deadline=time.monotonic() + left,
-            traceparent=headers.get(h.TRACEPARENT, ""),
-            tracestate=headers.get(h.TRACESTATE, ""),
-            idempotency_key=headers.get(h.IDEMPOTENCY_KEY, ""),
+            deadline=time.monotonic() + min(left, LONGEST_TIMEOUT),
+            traceparent=_line(headers, h.TRACEPARENT) or "",
+            tracestate=_line(headers, h.TRACESTATE) or "",
+            idempotency_key=_text(headers, h.IDEMPOTENCY_KEY),
         )
+
+
+def _text(headers: Mapping[str, str], name: str) -> str:
+    text = _line(headers, name)
+    if text is None:
+        raise InvalidRequest(f"the header {name} is one line of at most {_LONGEST_TEXT} printable characters")
+    return text
+
+
+def _line(headers: Mapping[str, str], name: str) -> str | None:
+    """A header that is passed on, into other messages and into logs; None when it is not one short line."""
+    text = headers.get(name, "")
+    return text if not text or (len(text) <= _LONGEST_TEXT and text.isprintable()) else None

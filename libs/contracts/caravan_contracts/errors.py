@@ -28,6 +28,8 @@ from typing import Any, ClassVar
 import orjson
 
 ErrorClass = type["CaravanError"]
+MAX_TEXT = 16 * 1024
+"""Characters of an error's message on the bus; the rest is cut off."""
 
 
 class CaravanError(Exception):
@@ -78,10 +80,17 @@ class CaravanError(Exception):
         return orjson.dumps(self.to_body())
 
     def to_wire(self) -> bytes:
-        """The body with what the bus needs beside it: status, retryable, retry_after (seconds)."""
+        """The body with what the bus needs beside it: kind (the code of its class), status, retryable, retry_after
+        (seconds). Never raises, and always fits into a message."""
         return orjson.dumps(
             {
-                **self.to_body(),
+                "error": {
+                    "message": _short(self.message),
+                    "type": _short(self.type),
+                    "param": None if self.param is None else _short(self.param),
+                    "code": None if self.code is None else _short(self.code),
+                },
+                "kind": type(self).code,
                 "status": self.status,
                 "retryable": self.retryable,
                 "retry_after": self.retry_after,
@@ -94,7 +103,8 @@ class CaravanError(Exception):
         try:
             data = orjson.loads(payload)
             error = data["error"]
-            cls = CaravanError._by_code.get(error.get("code") or "", CaravanError)
+            # not by the code alone: a provider's own may read like one of ours, and what it means is acted on
+            cls = CaravanError._by_code.get(data.get("kind", error.get("code")) or "", CaravanError)
             made = cls(
                 str(error.get("message", "")),
                 param=error.get("param"),
@@ -113,6 +123,11 @@ class CaravanError(Exception):
             AttributeError,
         ):
             return CaravanError(f"unreadable error from a worker: {payload[:200]!r}")
+
+
+def _short(text: object) -> str:
+    """`text` as JSON takes it: no half characters, and no more than :data:`MAX_TEXT`."""
+    return str(text)[:MAX_TEXT].encode("utf-8", "replace").decode()
 
 
 class InvalidRequest(CaravanError):

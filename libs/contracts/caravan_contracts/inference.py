@@ -14,6 +14,8 @@ SERVICE = "inference"
 JSON_BODY = "application/json"
 EVENT_STREAM = "text/event-stream"
 DONE_EVENT = b"data: [DONE]\n\n"
+_MAX_TEXT: Final = 512
+"""Characters of what a provider says of its answer; an END frame has to fit into one message."""
 
 
 class Verb(StrEnum):
@@ -26,6 +28,8 @@ class Verb(StrEnum):
     RERANK = "rerank"
 
 
+SHUTDOWN: Final = "worker_shutdown"
+"""Code of the error by which a worker that leaves gives a foreign request back: another may be asked."""
 MODELS: Final = "models"
 """Asked at a worker's entry for foreign users, beside the verbs: which models there are
 (:mod:`caravan_contracts.models`)."""
@@ -113,13 +117,13 @@ class Summary:
 
     def to_dict(self) -> dict[str, Any]:
         """As it stands in the END frame."""
-        made: dict[str, Any] = {"content_type": self.content_type}
+        made: dict[str, Any] = {"content_type": self.content_type[:_MAX_TEXT]}
         if self.response_id:
-            made["id"] = self.response_id
+            made["id"] = self.response_id[:_MAX_TEXT]
         if self.model:
-            made["model"] = self.model
+            made["model"] = self.model[:_MAX_TEXT]
         if self.finish_reason:
-            made["finish_reason"] = self.finish_reason
+            made["finish_reason"] = self.finish_reason[:_MAX_TEXT]
         if self.first_token_ms:
             made["first_token_ms"] = round(self.first_token_ms, 2)
         if self.usage is not None:
