@@ -20,6 +20,7 @@ from caravan_contracts.inference import Summary
 from caravan_contracts.openai import RequestFacts
 
 from caravan_bus.router import RoutedStream
+from caravan_bus.stream.reader import Sink
 from caravan_bus.work.outbox import Outbox
 from caravan_bus.work.queue import Job, new_job_id
 
@@ -87,14 +88,17 @@ class Taped:
     async def read(self) -> bytes:
         """See :meth:`RoutedStream.read`."""
         data = await self._stream.read()
-        if self._over:
-            return data
-        if data and not self._add(data):
-            return data
+        self.copy(data)
         if self._stream.summary is not None:
-            parts, self._parts = self._parts, []
-            await self._keep(b"".join(parts))
+            await self._ended_well()
         return data
+
+    async def pump(self, sink: Sink) -> bytes:
+        """See :meth:`RoutedStream.pump`."""
+        last = await self._stream.pump(_Copying(self, sink))
+        self.copy(last)
+        await self._ended_well()
+        return last
 
     async def read_all(self, limit: int) -> bytes:
         """See :meth:`RoutedStream.read_all`."""
@@ -107,14 +111,20 @@ class Taped:
         self._stream.cancel()
         self._end()
 
-    def _add(self, data: bytes) -> bool:
+    def copy(self, data: bytes) -> None:
+        """Some of the answer passes."""
+        if self._over or not data:
+            return
         if not self._storing.take(len(data)):
             self._storing.lose(self._id, "too much is being copied at once")
             self._end()
-            return False
+            return
         self._size += len(data)
         self._parts.append(data)
-        return True
+
+    async def _ended_well(self) -> None:
+        if not self._over:
+            await self._keep(b"".join(self._parts))
 
     async def _keep(self, answer: bytes) -> None:
         self._end()
@@ -135,6 +145,22 @@ class Taped:
         self._storing.give_back(self._size)
         self._size = 0
         self._parts = []
+
+
+class _Copying:
+    """A sink that keeps a copy of what it passes on."""
+
+    __slots__ = ("_sink", "_taped", "room")
+
+    def __init__(self, taped: Taped, sink: Sink) -> None:
+        self._taped = taped
+        self._sink = sink
+        self.room = sink.room
+
+    def take(self, data: bytes) -> bool:
+        """See :meth:`Sink.take`."""
+        self._taped.copy(data)
+        return self._sink.take(data)
 
 
 def for_provider(body: bytes) -> bytes:

@@ -57,6 +57,10 @@ class Consumer:
         self._running: dict[asyncio.Task[None], Delivery] = {}
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._awaited = ""
+        """What jobs wait for here; "" when nothing keeps them."""
+        self._back = asyncio.Event()
+        """Set when one of them went through: the others need not wait their pauses out."""
         self.stats = EndpointStats()
         self.problem = "the queue is not there yet"
         """Why nothing can be taken now; "" when all is well."""
@@ -175,11 +179,21 @@ class Consumer:
             except CaravanError as error:
                 if not error.retryable or isinstance(error, JobRefused):
                     raise
-                log.info("a job of the queue %s waits: %s", self._queue.spec.name, error.message)
+                # one line for each new trouble: all jobs have the same one, again and again
+                level = logging.DEBUG if error.message == self._awaited else logging.INFO
+                self._awaited = error.message
+                log.log(level, "jobs of the queue %s wait: %s", self._queue.spec.name, error.message)
                 self._count("waited", error.message)
             else:
+                if self._awaited:
+                    self._awaited = ""
+                    self._back.set()
                 return
-            await asyncio.sleep(pause)
+            self._back.clear()
+            try:
+                await asyncio.wait_for(self._back.wait(), pause)
+            except TimeoutError:
+                continue
 
     async def _bury(self, delivery: Delivery, reason: str) -> None:
         extra = {"job": delivery.job.id, "deliveries": delivery.number}
