@@ -23,7 +23,9 @@ def upstream() -> Iterator[ScriptedUpstream]:
 
 @pytest.fixture(scope="session")
 def mesh(upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
-    made = RunningMesh(tmp_path_factory.mktemp("client"), upstream, scale="inference=2")
+    made = RunningMesh(
+        tmp_path_factory.mktemp("client"), upstream, scale="inference=2", environment={"CARAVAN_DRAIN_SECONDS": "5"}
+    )
     made.start()
     yield made
     made.stop()

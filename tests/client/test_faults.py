@@ -281,3 +281,22 @@ async def test_more_requests_than_slots_wait_in_line(bus: Caravan) -> None:
     asked = [bus.chat.completions.create(model="up/slow-5", messages=HELLO, max_tokens=2) for _ in range(900)]
     answered = await asyncio.gather(*asked)
     assert {got.choices[0].message.content for got in answered} == {words(2)}
+
+
+async def test_a_worker_that_is_stopped_before_it_could_finish_is_replaced(
+    bus: Caravan, mesh: RunningMesh, upstream: ScriptedUpstream
+) -> None:
+    """Its drain time (5 s here) is not enough: what had not begun goes to the other, what had ends with an error."""
+    plain = [
+        asyncio.create_task(bus.chat.completions.create(model="up/slow-2500", messages=HELLO, max_tokens=4))
+        for _ in range(6)
+    ]
+    streams = [asyncio.create_task(stream(bus, 120, 100)) for _ in range(6)]
+    await until(lambda: upstream.open == 12, 10)
+    os.kill(mesh.pid("inference-1"), signal.SIGTERM)
+    answered = await asyncio.gather(*plain)
+    assert [got.choices[0].message.content for got in answered] == [words(4)] * 6
+    for text, error in await asyncio.gather(*streams):
+        assert (error == "") is (text == words(120))
+        assert words(120).startswith(text)
+        assert error in ("", "stream_interrupted")

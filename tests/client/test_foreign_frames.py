@@ -173,9 +173,8 @@ async def test_errors_and_refusals_are_frames(users: list[Bare]) -> None:
     assert (kind, json.loads(payload)["status"]) == (f.Kind.ERROR, 400)
 
 
-@pytest.mark.parametrize("said", ["nan", "inf", "1e300"])
-async def test_a_deadline_that_is_none_is_the_latest_there_is(users: list[Bare], said: str) -> None:
-    replies = await users[0].ask(asked("up/plain", 2), {**WINDOW, "Caravan-Deadline-Ms": said})
+async def test_a_deadline_too_far_away_is_the_latest_there_is(users: list[Bare]) -> None:
+    replies = await users[0].ask(asked("up/plain", 2), {**WINDOW, "Caravan-Deadline-Ms": "1e300"})
     while (frame := await next_frame(replies))[0] != f.Kind.END:
         assert frame[0] in (f.Kind.ACCEPT, f.Kind.DATA)
 

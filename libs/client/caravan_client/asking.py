@@ -101,7 +101,10 @@ class Asking:
             try:
                 async with asyncio.timeout(self.request.patience):
                     data = await reader.read()
-            except RelayLost as error:
+            except CaravanError as error:
+                reader.cancel()
+                if not _relay_lost(error):
+                    raise
                 if self.begun:
                     raise StreamInterrupted(f"{error.message}; what was sent so far is incomplete") from error
                 if self.attempts >= ATTEMPTS:
@@ -128,7 +131,7 @@ class Asking:
                     parts.append(data)
                 return parts[0] if len(parts) == 1 else b"".join(parts)
             except StreamInterrupted as error:
-                if self.attempts >= ATTEMPTS or not isinstance(error.__cause__, RelayLost):
+                if self.attempts >= ATTEMPTS or not _relay_lost(error.__cause__):
                     raise
                 self.begun = False
                 await self.open()
@@ -170,6 +173,11 @@ class Asking:
             inbox.send_part(reader, number, body[start : start + size])
             if number % _PARTS_AT_ONCE == 0:
                 await transport.flush()
+
+
+def _relay_lost(error: BaseException | None) -> bool:
+    """Whether `error` is only of the worker that relayed the answer, and the request may have another."""
+    return isinstance(error, RelayLost) or (isinstance(error, CaravanError) and error.code == f.SHUTDOWN)
 
 
 def _fits(body: bytes, transport: Transport) -> bool:

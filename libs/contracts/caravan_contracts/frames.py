@@ -29,6 +29,8 @@ _ENTRY_SIZE: Final = _ENTRY.size
 _BUNDLE_MARK: Final = "bundle"
 MAX_DATA: Final = 256 * 1024
 """Largest payload of a data frame in bytes: well under NATS' max_payload of 1 MiB."""
+SHUTDOWN: Final = "worker_shutdown"
+"""Code of the error by which a worker that leaves gives a foreign request back: another may be asked."""
 DEFAULT_WINDOW: Final = 256 * 1024
 """Bytes a worker may have sent that its receiver has not acknowledged."""
 

@@ -37,6 +37,7 @@ from caravan_contracts.errors import (
     Overloaded,
     PermissionDenied,
     StreamInterrupted,
+    Unavailable,
 )
 from caravan_contracts.inference import JSON_BODY, MODELS, SERVICE, Summary, Verb
 from pydantic import ValidationError
@@ -124,12 +125,16 @@ class ForeignEntry:
         task = asyncio.create_task(self._relay(message, Principal(tenant, user, ("user",)), stream))
         self._tasks.add(task)
         self._asking[user] += 1
-        task.add_done_callback(lambda done: self._done(done, user))
         if stream is not None:
             self._by_stream[stream] = task
+        task.add_done_callback(lambda done: self._done(done, user, stream))
 
-    def _done(self, task: asyncio.Task[None], user: str) -> None:
+    def _done(self, task: asyncio.Task[None], user: str, stream: ForeignStream | None) -> None:
+        """Also of a task that was cancelled before its first step, which ran nothing of :meth:`_relay`."""
         self._tasks.discard(task)
+        if stream is not None:
+            self._by_stream.pop(stream, None)
+            self._streams.done(stream)
         self._asking[user] -= 1
         if not self._asking[user]:
             del self._asking[user]
@@ -161,9 +166,6 @@ class ForeignEntry:
             self._failed(message, stream, stats, told, type(error).__name__)
         finally:
             stats.processing_ns += time.perf_counter_ns() - began
-            if stream is not None:
-                self._by_stream.pop(stream, None)
-                self._streams.done(stream)
 
     async def _fill(self, verb: str, message: Message, context: RequestContext, stream: ForeignStream) -> None:
         """Answer in frames."""
@@ -235,7 +237,7 @@ class ForeignEntry:
 
     def _why_cancelled(self, stream: ForeignStream | None) -> CaravanError:
         if self._draining or stream is None:
-            return CaravanError("the worker was shut down before it had finished", code="worker_shutdown")
+            return Unavailable("the worker was shut down before it had finished", code=f.SHUTDOWN)
         if time.monotonic() >= stream.deadline:
             return DeadlineExceeded("the request's time is over")
         return ClientGone("the client gave the request up")
@@ -264,7 +266,7 @@ def _context(message: Message, principal: Principal) -> RequestContext:
     return RequestContext(
         given.request_id or s.stream_of(message.reply),
         principal,
-        min(latest, given.deadline),  # in this order: what is no number (nan) is `latest`
+        min(latest, given.deadline),
         given.traceparent,
         given.tracestate,
         given.idempotency_key,
