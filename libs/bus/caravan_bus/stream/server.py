@@ -255,7 +255,7 @@ class StreamServer:
             return
         now = asyncio.get_running_loop().time()
         # only in a row: a caller may lose its line now and then, for a moment
-        active.unheard = active.unheard + 1 if now - active.unheard_at < 2.5 * PROBE_SECONDS else 1
+        active.unheard = active.unheard + 1 if now - active.unheard_at < 2 * (PROBE_SECONDS + _SWEEP) else 1
         active.unheard_at = now
         if active.unheard >= UNHEARD_LIMIT:
             log.info("the caller of a request is gone; its slot is free again")
