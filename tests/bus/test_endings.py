@@ -77,7 +77,7 @@ async def test_an_end_that_is_too_large_for_a_message_arrives_cut(party: Party, 
     stream = await caller.router.send(request())
     async with asyncio.timeout(5):
         if end == "error":
-            with pytest.raises(UpstreamRefused, match="^xxx"):
+            with pytest.raises(UpstreamRefused, match=r"^xxx"):
                 await stream.read_all(100)
         else:
             assert await stream.read_all(100) == b"datatail"

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from caravan_contracts.errors import DependencyDown
 
-from caravan_bus.transport import Callback, Message, Subscription
+from caravan_bus.transport import Callback, Message, Subscription, call_all
 
 _NO_RESPONDERS = b"NATS/1.0 503\r\n\r\n"
 
@@ -47,6 +47,8 @@ class MemoryHub:
         """The server dies."""
         self.up = False
         self._queue.clear()
+        for member in list(self._members):
+            call_all(member._disconnected)
 
     def start(self) -> None:
         """The server is back."""
@@ -117,6 +119,7 @@ class MemoryTransport:
         self._hub = hub
         self._subscriptions: list[_MemorySubscription] = []
         self._reconnected: list[Callable[[], None]] = []
+        self._disconnected: list[Callable[[], None]] = []
         self._up = asyncio.Event()
         self._closed = False
 
@@ -149,6 +152,9 @@ class MemoryTransport:
             raise DependencyDown("the in-memory hub is stopped")
         await asyncio.sleep(0)
 
+    def on_disconnect(self, callback: Callable[[], None]) -> None:
+        self._disconnected.append(callback)
+
     def on_reconnect(self, callback: Callable[[], None]) -> None:
         self._reconnected.append(callback)
 
@@ -170,5 +176,4 @@ class MemoryTransport:
 
     def _came_back(self) -> None:
         self._up.set()
-        for callback in self._reconnected:
-            callback()
+        call_all(self._reconnected)

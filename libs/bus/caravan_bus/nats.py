@@ -23,7 +23,7 @@ from nats.aio.client import Client
 from nats.aio.client import Server as NatsServer
 from nats.aio.transport import TcpTransport
 
-from caravan_bus.transport import Callback, Message, Subscription
+from caravan_bus.transport import Callback, Message, Subscription, call_all
 from caravan_bus.wire import Wire
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 PENDING_LIMIT = 32 * 1024 * 1024
 """Bytes waiting for a slow server before nats-py would block; the credit window keeps us far below."""
 _LATER = 65_536
+_CLOSE_SECONDS = 5.0
+_NO_END = ("permissions violation", "invalid subject", "invalid publish subject", "maximum subscriptions")
+"""Errors after which the server keeps the connection."""
 _PONG = b"PONG\r\n"
 _FIRST_PAUSE = 0.1
 _MAX_BACKOFF = 2.0
@@ -79,8 +82,7 @@ class _TapClient(Client):
     def _flush_now(self) -> None:
         if self._at_turn_end:
             callbacks, self._at_turn_end = self._at_turn_end, []
-            for callback in callbacks:
-                callback()
+            call_all(callbacks)
         self._flush_due = False
         line = self._line
         if line is None or not self._pending or not self.is_connected or line.is_closing():
@@ -100,6 +102,8 @@ class _TapClient(Client):
             return
         try:
             tap(Message(subject.decode(), data, reply.decode(), headers))
+        except UnicodeDecodeError:
+            log.debug("a message to %r names a subject that is no text", subject)
         except Exception:
             log.exception("a subscription of %s failed", subject.decode())
 
@@ -142,6 +146,26 @@ class _TapClient(Client):
             later.cancel()
         await self._process_op_err(error if isinstance(error, Exception) else nats.errors.UnexpectedEOF())
 
+    async def _attempt_reconnect(self) -> None:
+        # what was not written yet is dropped: whoever asked asks somebody else while the line is down
+        self._pending = []
+        self._pending_data_size = 0
+        self.abort()
+        while True:
+            try:
+                await super()._attempt_reconnect()
+                return
+            except Exception as error:  # noqa: BLE001 - what is no NATS may answer anything, and NATS come back
+                await self._error_cb(error)
+                self._status = Client.RECONNECTING
+                await asyncio.sleep(_MAX_BACKOFF * random.uniform(0.5, 1.0))
+
+    def abort(self) -> None:
+        """Leave the connection as it is: a server that reads nothing would hold its closing up."""
+        streams = self._transport
+        if isinstance(streams, TcpTransport) and streams._io_writer is not None:
+            streams._io_writer.transport.abort()
+
     async def _do_later(self) -> None:
         """What is not for a tap, and has time: nats-py's own subscriptions, and lines other than PING."""
         while True:
@@ -158,23 +182,42 @@ class _TapClient(Client):
         if word == b"PONG":
             await self._process_pong()
         elif word == b"-ERR":
-            await self._process_err(rest.strip(b"'").decode("utf-8", "replace").lower())
+            await self._refused(rest.strip(b" '").decode("utf-8", "replace").lower())
         elif word == b"INFO":
             await self._process_info(orjson.loads(rest))
         else:
             await self._process_op_err(nats.errors.ProtocolError(f"unknown word {word[:40]!r}"))
 
+    async def _refused(self, why: str) -> None:
+        """nats-py would leave for ever; a user that a reload took away may be given back by the next."""
+        error = nats.errors.Error(f"nats: {why}")
+        await self._error_cb(error)
+        if not why.startswith(_NO_END):
+            await self._process_op_err(error)
+
 
 class _NatsSubscription:
-    def __init__(self, client: _TapClient, inner: Any) -> None:
+    def __init__(self, client: _TapClient, inner: Any, queue: str) -> None:
         self._client = client
         self._inner = inner
+        self._queue = queue
+        self._active = True
 
     async def unsubscribe(self) -> None:
-        if self._client.taps.pop(b"%d" % self._inner._id, None) is None:
+        if not self._active:
             return
-        if self._client.is_connected and not self._client.is_draining:
-            await self._inner.unsubscribe()
+        self._active = False
+        sid = b"%d" % self._inner._id
+        try:
+            if not self._client.is_closed:
+                await self._inner.unsubscribe()
+                if self._queue and self._client.is_connected:
+                    async with asyncio.timeout(_CLOSE_SECONDS):
+                        await self._client.flush()  # nobody else gets what is on its way here
+        except (TimeoutError, OSError, nats.errors.Error) as error:
+            log.info("a subscription ended without a last flush: %r", error)
+        finally:
+            self._client.taps.pop(sid, None)
 
 
 class NatsTransport:
@@ -183,6 +226,7 @@ class NatsTransport:
     def __init__(self, client: _TapClient, options: NatsOptions) -> None:
         self._client = client
         self._options = options
+        self._disconnected: list[Callable[[], None]] = []
         self._reconnected: list[Callable[[], None]] = []
         self._up = asyncio.Event()
         self.problem = ""
@@ -218,15 +262,22 @@ class NatsTransport:
         self._client.at_turn_end(callback)
 
     async def subscribe(self, subject: str, callback: Callback, queue: str = "") -> Subscription:
-        inner = await self._client.subscribe(subject, queue=queue, cb=_unused)
+        try:
+            inner = await self._client.subscribe(subject, queue=queue, cb=_unused)
+        except nats.errors.Error as error:
+            raise DependencyDown(f"nothing can be heard on NATS at {self._options.url}: {error!r}") from error
         self._client.taps[b"%d" % inner._id] = callback
-        return _NatsSubscription(self._client, inner)
+        return _NatsSubscription(self._client, inner, queue)
 
     async def flush(self, timeout: float = 5.0) -> None:
         try:
-            await asyncio.wait_for(self._client.flush(), timeout)
+            async with asyncio.timeout(timeout):
+                await self._client.flush()
         except (TimeoutError, OSError, nats.errors.Error) as error:
             raise DependencyDown(f"NATS at {self._options.url} does not answer: {error!r}") from error
+
+    def on_disconnect(self, callback: Callable[[], None]) -> None:
+        self._disconnected.append(callback)
 
     def on_reconnect(self, callback: Callable[[], None]) -> None:
         self._reconnected.append(callback)
@@ -235,7 +286,8 @@ class NatsTransport:
         if self._client.is_connected:
             return True
         try:
-            await asyncio.wait_for(self._up.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await self._up.wait()
         except TimeoutError:
             return False
         return True
@@ -243,22 +295,29 @@ class NatsTransport:
     async def close(self) -> None:
         if self._client.is_connected:
             try:
-                await asyncio.wait_for(self._client.flush(), 2.0)
+                async with asyncio.timeout(2.0):
+                    await self._client.flush()
             except (TimeoutError, OSError, nats.errors.Error) as error:
                 log.warning("leaving without a last flush: %r", error)
-        await self._client.close()
+                self._client.abort()
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._client.close()
+        except (TimeoutError, OSError) as error:
+            log.warning("NATS was left unasked: %r", error)
+            self._client.abort()
 
     async def _on_disconnected(self) -> None:
         self._up.clear()
         if not self._client.is_closed:
             log.warning("NATS is gone; reconnecting", extra={"nats_url": self._options.url})
+        call_all(self._disconnected)
 
     async def _on_reconnected(self) -> None:
         self._up.set()
         self.problem = ""
         log.info("NATS is back", extra={"nats_url": self._options.url})
-        for callback in self._reconnected:
-            callback()
+        call_all(self._reconnected)
 
     async def _on_error(self, error: Exception) -> None:
         text = str(error) or repr(error)

@@ -6,10 +6,13 @@ Two implementations pass one contract test: :class:`caravan_bus.nats.NatsTranspo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from caravan_contracts import headers as h
+
+log = logging.getLogger(__name__)
 
 NO_HEADERS: Mapping[str, str] = {}
 _LINE = b"NATS/1.0"
@@ -69,11 +72,21 @@ Callback = Callable[[Message], None]
 """Called synchronously on the event loop for each message, in order. It must neither block nor raise."""
 
 
+def call_all(callbacks: Iterable[Callable[[], None]]) -> None:
+    """Call each; a defect of one is logged and keeps none of the others from being told."""
+    for callback in callbacks:
+        try:
+            callback()
+        except Exception:
+            log.exception("whoever follows the line failed")
+
+
 class Subscription(Protocol):
     """Interest in a subject."""
 
     async def unsubscribe(self) -> None:
-        """Give it up; messages already under way may still arrive."""
+        """Give it up; messages already under way may still arrive. Of a queue group, they have arrived when this
+        returns: nobody else would get them."""
         ...
 
 
@@ -102,11 +115,16 @@ class Transport(Protocol):
         ...
 
     async def subscribe(self, subject: str, callback: Callback, queue: str = "") -> Subscription:
-        """Call `callback` for every message on `subject`; with `queue`, for this member's share of them."""
+        """Call `callback` for every message on `subject`; with `queue`, for this member's share of them. Raises
+        DependencyDown on a line that was closed."""
         ...
 
     async def flush(self, timeout: float = 5.0) -> None:
         """Return once the server has seen everything sent before. Raises DependencyDown."""
+        ...
+
+    def on_disconnect(self, callback: Callable[[], None]) -> None:
+        """Call `callback` each time the line is lost: answers to what was asked before will not come."""
         ...
 
     def on_reconnect(self, callback: Callable[[], None]) -> None:

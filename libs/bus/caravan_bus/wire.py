@@ -11,6 +11,8 @@ import asyncio
 from typing import Any, Final, Protocol
 
 _CRLF: Final = b"\r\n"
+_BLANK: Final = b" "
+"""And nothing else: NATS takes subjects with a form feed in them, which must not divide a line where it is read."""
 _M, _H = ord("M"), ord("H")
 _MAX_LINE: Final = 64 * 1024
 """Longest control line in bytes; INFO with many cluster addresses is the longest there is."""
@@ -79,7 +81,7 @@ class Parser:
             start = end + 2
             try:
                 if kind == _M:
-                    words = data[position + 4 : end].split()
+                    words = data[position + 4 : end].split(_BLANK)
                     stop = start + int(words[-1])
                     if stop + 2 > size:
                         self._need = stop + 2 - position
@@ -87,7 +89,7 @@ class Parser:
                     reply = words[2] if len(words) == 4 else b""
                     on_message(words[1], words[0], reply, data[start:stop], b"")
                 elif kind == _H:
-                    words = data[position + 5 : end].split()
+                    words = data[position + 5 : end].split(_BLANK)
                     stop = start + int(words[-1])
                     if stop + 2 > size:
                         self._need = stop + 2 - position
@@ -117,6 +119,8 @@ class Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
+        if self.lost.done():
+            return  # after an error nobody knows where a message begins
         try:
             self._parser.feed(data)
         except ProtocolError as error:
