@@ -25,7 +25,8 @@ HEADER: Final = struct.Struct(">BI")
 HEADER_SIZE: Final = HEADER.size
 _LENGTH: Final = struct.Struct(">I")
 _ENTRY: Final = struct.Struct(">QI")
-_ENTRY_SIZE: Final = _ENTRY.size
+ENTRY_SIZE: Final = _ENTRY.size
+"""Bytes that a bundle adds to each of its frames."""
 _BUNDLE_MARK: Final = "bundle"
 MAX_DATA: Final = 256 * 1024
 """Largest payload of a data frame in bytes: well under NATS' max_payload of 1 MiB."""
@@ -98,7 +99,7 @@ def decode_bundle(data: bytes) -> Iterator[tuple[int, bytes]]:
     """The opposite of :func:`encode_bundle`; raises ValueError where it is cut short."""
     position, size = 0, len(data)
     while position < size:
-        start = position + _ENTRY_SIZE
+        start = position + ENTRY_SIZE
         if start > size:
             raise ValueError("a bundle holds whole entries")
         number, length = _ENTRY.unpack_from(data, position)

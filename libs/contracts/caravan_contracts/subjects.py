@@ -24,6 +24,7 @@ INBOX = "_INBOX"
 JETSTREAM_API = "$JS.API"
 JETSTREAM_ACK = "$JS.ACK"
 _BUNDLE = "bundle"
+_NUMBER = re.compile(r"[0-9a-f]{1,16}\Z")
 _TOKEN = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 
 
@@ -141,10 +142,9 @@ def stream_number(number: int) -> str:
 def bundle_of(reply: str) -> tuple[str, int]:
     """``(bundle inbox, stream number)`` of a reply inbox; ("", 0) when its last token is no number."""
     prefix, _, number = reply.rpartition(".")
-    try:
-        return bundle_inbox(prefix), int(number, 16)
-    except ValueError:
+    if not _NUMBER.match(number):
         return "", 0
+    return bundle_inbox(prefix), int(number, 16)
 
 
 def caller_of(reply: str) -> tuple[str, str]:

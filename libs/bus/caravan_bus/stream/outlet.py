@@ -35,6 +35,7 @@ class Outlet:
             self.flush()
             self._transport.publish(reply, frame)
             return
+        size += f.ENTRY_SIZE
         if self._size + size > _MAX_BUNDLE:
             self.flush()
         self._size += size

@@ -17,6 +17,7 @@ from caravan_bus.transport import Transport
 
 _DATA: Final = int(f.Kind.DATA)
 _pack = f.HEADER.pack
+_HEADER: Final = f.HEADER_SIZE
 _ACCEPTED: Final = f.encode(f.Kind.ACCEPT, 0)
 
 
@@ -64,7 +65,7 @@ class StreamSender:
 
     @property
     def kept(self) -> int:
-        """Bytes sent and not acknowledged."""
+        """Bytes of payload sent and not acknowledged."""
         return self._kept
 
     @property
@@ -130,7 +131,7 @@ class StreamSender:
         """The receiver has everything up to `seq`."""
         frames = self._frames
         while frames and frames[0][0] <= seq:
-            self._kept -= len(frames.popleft()[1])
+            self._kept -= len(frames.popleft()[1]) - _HEADER
         if self._kept < self.window:
             self._wake()
 
@@ -156,7 +157,7 @@ class StreamSender:
         if self._cancelled:
             return
         self._frames.append((seq, frame))
-        self._kept += len(frame)
+        self._kept += len(frame) - _HEADER  # as the receiver counts, or many tiny frames would end in a deadlock
         self._accepted = True
         self.last_sent = self._loop.time()
         if self._outlet is None:
