@@ -12,6 +12,7 @@ from caravan_contracts.errors import (
     CaravanError,
     DeadlineExceeded,
     DependencyDown,
+    RequestTooLarge,
     Unavailable,
 )
 from pydantic import BaseModel, ValidationError
@@ -33,6 +34,7 @@ class Requester:
 
     async def start(self) -> None:
         """Subscribe to the inbox."""
+        self._transport.on_disconnect(self._lost)
         self._subscription = await self._transport.subscribe(self._prefix + "*", self._on_reply)
         await self._transport.flush()
 
@@ -40,9 +42,7 @@ class Requester:
         """Leave; whoever still waits gets DependencyDown."""
         if self._subscription is not None:
             await self._subscription.unsubscribe()
-        for future in self._pending.values():
-            if not future.done():
-                future.set_exception(DependencyDown("this process is shutting down"))
+        self._fail("this process is shutting down")
 
     async def ask(
         self,
@@ -54,27 +54,39 @@ class Requester:
         timeout: float = 5.0,
     ) -> Reply:
         """Send `request` to any worker of `service`. Raises the service's error, Unavailable when nobody serves it,
-        DeadlineExceeded after `timeout` seconds (or the request's deadline, if that is nearer)."""
+        DeadlineExceeded after `timeout` seconds (or the request's deadline, if that is nearer), RequestTooLarge, and
+        DependencyDown when the line broke meanwhile: then nobody knows whether it was done."""
         if not self._transport.connected and not await self._transport.wait_connected(min(timeout, 2.0)):
             raise DependencyDown("the message bus cannot be reached; try again shortly", retry_after=2)
         left = min(timeout, context.remaining)
+        if left <= 0:
+            raise DeadlineExceeded(f"the request's time is over before {service}.{verb} was asked")
         self._count += 1
         number = format(self._count, "x")
         future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._pending[number] = future
         try:
-            self._transport.publish(
-                s.request(service, verb),
-                request.model_dump_json().encode(),
-                self._prefix + number,
-                encode_headers(context.to_headers()),
-            )
-            message = await asyncio.wait_for(future, left)
+            body, headers = request.model_dump_json().encode(), encode_headers(context.to_headers())
+            most = self._transport.max_payload - len(headers)
+            if len(body) > most:
+                raise RequestTooLarge(f"a request to {service}.{verb} may have {most} bytes, not {len(body)}")
+            self._transport.publish(s.request(service, verb), body, self._prefix + number, headers)
+            async with asyncio.timeout(left):  # unlike `wait_for` before Python 3.12 it loses no cancellation
+                message = await future
         except TimeoutError as error:
             raise DeadlineExceeded(f"{service}.{verb} did not answer in {left:.1f} s") from error
         finally:
             self._pending.pop(number, None)
         return _read(message, service, verb, reply)
+
+    def _lost(self) -> None:
+        self._fail("the line to the message bus broke before the answer came; try again shortly")
+
+    def _fail(self, why: str) -> None:
+        for future in self._pending.values():
+            if not future.done():
+                future.set_exception(DependencyDown(why, retry_after=2))
+                future.exception()  # whoever asked may have been cancelled in this moment
 
     def _on_reply(self, message: Message) -> None:
         future = self._pending.get(message.subject.rpartition(".")[2])
