@@ -5,6 +5,7 @@ The gateway, the foreign-client entry of a worker and any service of the mesh as
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 INLINE_LIMIT = 256 * 1024
 """Larger bodies travel as a claim check."""
 _AFFINITY_BYTES = 512
+_RELEASE_SECONDS = 2.0
 _PATIENCE = 5.0
 """Seconds a request waits for a process that has just started to know its models."""
 _WANTED: Mapping[Verb, tuple[ModelType, ...]] = {
@@ -126,8 +128,9 @@ class InferenceClient:
         outbound = Outbound(SERVICE, verb.value, spec, body, context, affinity, extra)
         try:
             stream = await self._router.send(outbound)
-        except CaravanError as error:
-            send.end(error, error.code or "")
+        except BaseException as error:  # a client that went away, too
+            send.end(error, (error.code or "") if isinstance(error, CaravanError) else "")
+            await self._release(extra.get(h.CLAIM, ""))
             raise
         send.end()
         answer = stream if storing is None else storing.tape(stream, written, context, facts)
@@ -136,11 +139,16 @@ class InferenceClient:
     async def finish(self, asked: Asked) -> None:
         """Give up what is left of a request: its stream, and a big body that was kept for it."""
         asked.stream.cancel()
-        if asked.claim and self._claims is not None:
-            try:
-                await self._claims.release(asked.claim)
-            except CaravanError as error:
-                log.info("a body stays in Redis until its time is over: %s", error.message)
+        await self._release(asked.claim)
+
+    async def _release(self, claim: str) -> None:
+        if not claim or self._claims is None:
+            return
+        try:
+            async with asyncio.timeout(_RELEASE_SECONDS):
+                await self._claims.release(claim)
+        except (CaravanError, TimeoutError) as error:
+            log.info("a body stays in Redis until its time is over: %r", error)
 
     def _inline(self, provider: str, tenant: str) -> bool:
         resource = self._view.catalog.provider(provider, tenant)
