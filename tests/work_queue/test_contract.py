@@ -132,6 +132,22 @@ async def test_a_worker_takes_no_more_than_it_may(place: Place) -> None:
     await consumer.drain(1.0)
 
 
+async def test_a_worker_has_no_more_bytes_than_it_may(place: Place) -> None:
+    queue, worker = await place.connect(), Worker()
+    worker.hold.clear()
+    wide = Consumer(await place.connect(), worker, ConsumerOptions(at_once=4, max_bytes=1000, first_pause=0.01))
+    await queue.send(job("a", bytes(1000)))
+    await wide.start()
+    await eventually(lambda: worker.at_once == 1)
+    await queue.send(job("b", bytes(1000)))
+    await queue.send(job("c", bytes(1000)))
+    await asyncio.sleep(0.3)  # that nothing happens takes time
+    assert worker.at_once == 1
+    worker.hold.set()
+    await eventually(lambda: sorted(worker.did) == ["a", "b", "c"])
+    await wide.drain(1.0)
+
+
 async def test_a_long_job_is_not_given_to_another_while_its_worker_lives(place: Place) -> None:
     queue, first, second = await place.connect(), Worker(), Worker()
     first.hold.clear()

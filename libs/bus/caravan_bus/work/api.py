@@ -6,6 +6,7 @@ The protocol is NATS's own: ADR-1 (JSON API), ADR-13 (pull subscribers), ADR-15 
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -47,7 +48,8 @@ class JetStream:
         self.transport = transport
         self._prefix = s.inbox_prefix(user, f"{instance}-js") + "."
         self._pending: dict[str, asyncio.Future[Message]] = {}
-        self._count = 0
+        # not from 0: what a process of the same name asked before it was started again may be answered now
+        self._count = secrets.randbits(48)
         self._subscription: Subscription | None = None
 
     async def start(self) -> None:

@@ -43,6 +43,8 @@ class ConsumerOptions:
     """Bounds and pauses, in jobs and seconds."""
 
     at_once: int = 8
+    max_bytes: int = 64 * 1024**2
+    """Of jobs under way: while there are so many, no further job is begun."""
     first_pause: float = 0.1
     longest_pause: float = 5.0
 
@@ -55,7 +57,7 @@ class Consumer:
         self._handler = handler
         self._options = options or ConsumerOptions()
         self._running: dict[asyncio.Task[None], Delivery] = {}
-        self._stopping = asyncio.Event()
+        self._bytes = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._awaited = ""
         """What jobs wait for here; "" when nothing keeps them."""
@@ -77,7 +79,6 @@ class Consumer:
 
     async def drain(self, timeout: float) -> None:
         """Take nothing new, finish what is under way within `timeout` seconds, give back the rest."""
-        self._stopping.set()
         if not self._tasks:
             return
         taking, beating = self._tasks
@@ -107,7 +108,7 @@ class Consumer:
                     await self._queue.declare()
                     declared = True
                 free = self._options.at_once - len(self._running)
-                if free <= 0:
+                if free <= 0 or self._bytes >= self._options.max_bytes:
                     await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
                     continue
                 deliveries = await self._queue.take(free, _TAKE_SECONDS)
@@ -126,10 +127,11 @@ class Consumer:
     def _begin(self, delivery: Delivery) -> None:
         task = asyncio.create_task(self._see_through(delivery), name=f"job-{delivery.job.id}")
         self._running[task] = delivery
+        self._bytes += len(delivery.job.data)
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running.pop(task, None)
+        self._bytes -= len(self._running.pop(task).job.data)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a job was left to another worker", exc_info=error)
 

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 _PULL_SECONDS: Final = 10.0
 _NANO: Final = 1_000_000_000
+_TAKE_BYTES: Final = 8 * 1024**2
+"""After so many bytes a worker is asked whether it has room for more."""
 _POLL_FIRST: Final = 0.005
 _POLL_LONGEST: Final = 0.1
 _ENDED: Final = ("404", "408", "409")
@@ -111,11 +113,13 @@ class JetStreamQueue:
             except TimeoutError:
                 continue
         made: list[Delivery] = []
-        while self._came and len(made) < limit:
+        size = 0
+        while self._came and len(made) < limit and size < _TAKE_BYTES:
             message = self._came.popleft()
             delivery = await self._read(message)
             if delivery is not None:
                 made.append(delivery)
+                size += len(delivery.data)
         return made
 
     async def _ask(self, limit: int) -> None:
