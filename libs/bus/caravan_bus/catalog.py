@@ -158,6 +158,8 @@ class Catalog:
             if _takes_unlisted(resource):
                 scope.unlisted.add(resource.id)
             return
+        if resource.kind is not ResourceKind.MODEL:
+            return
         try:
             spec = resource.model
         except ValidationError as error:
@@ -184,6 +186,8 @@ class Catalog:
         if resource.kind is ResourceKind.PROVIDER:
             scope.providers.pop(resource.id, None)
             scope.unlisted.discard(resource.id)
+            return
+        if resource.kind is not ResourceKind.MODEL:
             return
         scope.disabled.discard(resource.id)
         if scope.models.pop(resource.id, None) is not None:

@@ -23,6 +23,7 @@ class ResourceKind(StrEnum):
 
     PROVIDER = "provider"
     MODEL = "model"
+    ROUTE = "route"
 
 
 class ModelType(StrEnum):
