@@ -36,6 +36,7 @@ COPY pyproject.toml ./
 COPY libs/contracts/pyproject.toml libs/contracts/
 COPY libs/bus/pyproject.toml libs/bus/
 COPY libs/storage/pyproject.toml libs/storage/
+COPY libs/client/pyproject.toml libs/client/
 COPY services/gateway/pyproject.toml services/gateway/
 COPY services/registry/pyproject.toml services/registry/
 COPY services/inference/pyproject.toml services/inference/
