@@ -80,7 +80,7 @@ class Config(BaseModel):
     timeouts: Timeouts = Timeouts()
     allowed_models: list[str] | None = None
     usage_in_stream: bool | None = None
-    flush_ms: float = Field(5.0, ge=0, le=50)
+    flush_ms: float = Field(8.0, ge=0, le=50)
     """Frames of a quick stream leave at least this far apart, in milliseconds; 0 = as they come. See :mod:`pace`."""
     rerank: Rerank = Rerank()
     discover: bool = True

@@ -1,0 +1,84 @@
+"""A stream on its way into a client's socket: at once while the client takes it, later when it does not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import MutableMapping
+from typing import Any
+
+import pytest
+from caravan_gateway.sending import Sending
+from caravan_gateway.watch import Watched
+
+
+class Server:
+    """An ASGI server whose client takes what it is sent, or takes nothing while `stuck`."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.taken = asyncio.Event()
+        self.taken.set()
+        self.cancelled = 0
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        try:
+            if not self.taken.is_set():
+                await self.taken.wait()
+                await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        assert message["type"] == "http.response.body" and message["more_body"]
+        self.sent.append(message["body"])
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        return {"type": "http.disconnect"}
+
+
+async def test_what_a_client_takes_is_written_on_the_spot() -> None:
+    server = Server()
+    watched = Watched(server.receive, server.send)
+    sending = Sending(server.send, watched)
+    assert sending.take(b"a") and sending.take(b"b")
+    assert server.sent == [b"a", b"b"]
+    assert watched.wrote and not watched.writing
+    await sending.room()
+
+
+async def test_a_slow_client_is_waited_for_and_gets_everything_once() -> None:
+    server = Server()
+    watched = Watched(server.receive, server.send)
+    sending = Sending(server.send, watched)
+    server.taken.clear()
+    assert not sending.take(b"a")
+    assert watched.writing and server.sent == []
+    waiting = asyncio.create_task(sending.room())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    server.taken.set()
+    await waiting
+    assert server.sent == [b"a"] and not watched.writing and watched.wrote
+    assert sending.take(b"b")
+    assert server.sent == [b"a", b"b"]
+
+
+async def test_who_waits_for_a_slow_client_can_be_cancelled() -> None:
+    server = Server()
+    sending = Sending(server.send, Watched(server.receive, server.send))
+    server.taken.clear()
+    assert not sending.take(b"a")
+    waiting = asyncio.create_task(sending.room())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert server.cancelled == 1 and server.sent == []
+
+
+async def test_what_the_server_raises_is_heard() -> None:
+    async def broken(message: MutableMapping[str, Any]) -> None:
+        raise RuntimeError("the answer is complete")
+
+    server = Server()
+    with pytest.raises(RuntimeError, match="complete"):
+        Sending(broken, Watched(server.receive, broken)).take(b"a")
