@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from caravan.cli import (
@@ -30,6 +32,23 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 RUN, USE, EXTEND = "Run", "Use", "Extend and look inside"
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        version.version()
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="The same as `caravan version`.")
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
 
 app.command("up", rich_help_panel=RUN)(up.up)
 app.command("down", rich_help_panel=RUN)(down.down)

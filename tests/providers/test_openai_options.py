@@ -68,3 +68,8 @@ def test_headers_that_frame_a_request_are_not_set_by_hand(name: str) -> None:
 def test_a_key_is_never_sent_twice() -> None:
     config = config_of(base_url="http://bob:pw@host/v1", headers={"authorization": "Bearer mine"})
     assert config.headers == {"Authorization": "Bearer mine"}
+
+
+def test_a_number_in_a_header_is_text() -> None:
+    """``${env.NAME}`` of a variable that holds digits arrives as a number."""
+    assert config_of(base_url="http://host/v1", headers={"X-Version": 5}).headers == {"X-Version": "5"}

@@ -70,7 +70,7 @@ class Rerank(BaseModel):
 class Config(BaseModel):
     """The whole of it. Secrets are resolved before they come here."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
 
     base_url: str = Field("", validation_alias=AliasChoices("base_url", "url", "host"))
     api_key: str = Field("", validation_alias=AliasChoices("api_key", "api_token"), repr=False)

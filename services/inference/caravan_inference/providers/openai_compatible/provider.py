@@ -17,10 +17,12 @@ from caravan_contracts.errors import (
     UpstreamFailed,
 )
 from caravan_contracts.inference import JSON_BODY, Summary, Usage, Verb
-from caravan_contracts.registry import DiscoveredModel, ModelType
+from caravan_contracts.registry import DiscoveredModel
 
 from caravan_inference.body import ask_for_usage, first_string, last_object, rename_model
 from caravan_inference.providers.base import Call, Output, ProviderOptions, Result
+from caravan_inference.providers.credentials import callers_key
+from caravan_inference.providers.model_types import guessed
 from caravan_inference.providers.openai_compatible import options as opt
 from caravan_inference.providers.openai_compatible.answer import Answer, Client
 from caravan_inference.providers.openai_compatible.forwarding import Forwarding
@@ -38,7 +40,6 @@ _PATHS: Mapping[str, str] = {
 MAX_ANSWER = 64 * 1024 * 1024
 """Largest answer of a call that does not stream, in bytes."""
 _SMALL = 64 * 1024
-_EMBEDDING_HINTS = ("embed", "bge-", "minilm", "/e5-", "gte-", "nomic")
 
 
 class OpenAICompatible:
@@ -76,7 +77,9 @@ class OpenAICompatible:
             return
         secure = config.base_url.startswith("https:")
         context = tls if isinstance(tls, ssl.SSLContext) else ssl.create_default_context() if secure else None
-        options = ClientOptions(config.base_url, limits.connect, limits.read, context if secure else None, flush)
+        options = ClientOptions(
+            config.base_url, limits.connect, limits.read, context if secure else None, flush, self.options.slots
+        )
         self._client = HttpClient(options)
 
     async def close(self) -> None:
@@ -200,24 +203,12 @@ class OpenAICompatible:
 
     def _auth(self, credentials: Mapping[str, str]) -> dict[str, str]:
         headers = dict(self._headers)
-        key = self._callers_key(credentials) or self._config.api_key
+        names = (self.options.id, self.options.type.partition("::")[2])
+        key = callers_key(credentials, names) or self._config.api_key
         if key:
             header = self._preset.auth_header
             headers[header] = f"Bearer {key}" if header == "Authorization" else key
         return headers
-
-    def _callers_key(self, credentials: Mapping[str, str]) -> str:
-        """``<provider id>_api_key`` or ``<type>_api_key``, in any case, as the incumbent's clients send it."""
-        if not credentials:
-            return ""
-        lower = {name.lower().replace("-", "_"): value for name, value in credentials.items()}
-        kind = self.options.type.partition("::")[2]
-        for name in (self.options.id, kind):
-            for ending in ("_api_key", "_api_token"):
-                key = lower.get(name.lower().replace("-", "_") + ending)
-                if key:
-                    return key
-        return ""
 
     def _read_models(self, body: bytes) -> list[DiscoveredModel]:
         try:
@@ -228,7 +219,7 @@ class OpenAICompatible:
             raise UpstreamFailed(f"provider {self.options.id!r}: GET /models answered something unreadable") from error
         allowed = self._config.allowed_models
         return [
-            DiscoveredModel(id=row["id"], model_type=_type_of(row["id"]), metadata=_metadata(row))
+            DiscoveredModel(id=row["id"], model_type=guessed(row["id"]), metadata=_metadata(row))
             for row in listed
             if len(row["id"]) <= 200 and (allowed is None or row["id"] in allowed)
         ]
@@ -259,13 +250,6 @@ async def _drain(answer: Answer) -> None:
                 pass
     except OSError:  # TimeoutError is one
         return
-
-
-def _type_of(model: str) -> ModelType:
-    name = "/" + model.lower()
-    if "rerank" in name:
-        return ModelType.RERANK
-    return ModelType.EMBEDDING if any(hint in name for hint in _EMBEDDING_HINTS) else ModelType.LLM
 
 
 def _metadata(row: Mapping[str, object]) -> dict[str, object]:
