@@ -199,6 +199,29 @@ async def test_a_member_that_leaves_its_group_takes_what_was_on_its_way_to_it(se
             await asyncio.sleep(0.01)
 
 
+async def test_what_is_said_at_once_after_connecting_leaves_at_once(line: Line) -> None:
+    listener = await line.connect()
+    heard = asyncio.Event()
+    await listener.subscribe("a", lambda _: heard.set())
+    await listener.flush()
+    for _ in range(5):
+        heard.clear()
+        (await line.connect()).publish("a", b"")
+        await asyncio.wait_for(heard.wait(), 2)
+
+
+async def test_after_a_flush_everything_said_before_has_been_heard(line: Line) -> None:
+    speaker, listener = await line.connect(), await line.connect()
+    heard: list[bytes] = []
+    await listener.subscribe("a", lambda message: heard.append(message.data))
+    await listener.flush()
+    for n in range(50):
+        speaker.publish("a", b"%d" % n)
+        await speaker.flush()
+        await listener.flush()
+        assert heard[-1] == b"%d" % n
+
+
 async def raw(server: NatsLine) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A client that says what it likes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(server.server.url.rpartition(":")[2]))

@@ -85,14 +85,28 @@ class _TapClient(Client):
             call_all(callbacks)
         self._flush_due = False
         line = self._line
-        if line is None or not self._pending or not self.is_connected or line.is_closing():
-            return  # nats-py sends it after it has reconnected
+        if not self._pending or not self.is_connected:
+            return
+        if line is None:
+            self._flush_otherwise()
+            return
+        if line.is_closing():
+            return
         if line.get_write_buffer_size() > PENDING_LIMIT:
             self.dropped += len(self._pending)
         else:
             line.write(b"".join(self._pending))
         self._pending = []
         self._pending_data_size = 0
+
+    def _flush_otherwise(self) -> None:
+        """In the first turn of a connection, before it is taken over; over WebSocket always."""
+        if isinstance(self._transport, TcpTransport):
+            self._transport.writelines(self._pending)  # type: ignore[no-untyped-call]
+            self._pending = []
+            self._pending_data_size = 0
+        elif self._flush_queue is not None and not self._flush_queue.full():
+            self._flush_queue.put_nowait(self._loop.create_future())
 
     def on_message(self, sid: bytes, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
         """See :class:`Receiver`."""
@@ -145,6 +159,10 @@ class _TapClient(Client):
             self._line = None
             later.cancel()
         await self._process_op_err(error if isinstance(error, Exception) else nats.errors.UnexpectedEOF())
+
+    async def _send_ping(self, future: asyncio.Future[Any] | None = None) -> None:
+        self._flush_now()  # nats-py's PING would overtake it, and its PONG say that the server has seen it
+        await super()._send_ping(future)
 
     async def _attempt_reconnect(self) -> None:
         # what was not written yet is dropped: whoever asked asks somebody else while the line is down
@@ -234,7 +252,8 @@ class NatsTransport:
 
     @property
     def connected(self) -> bool:
-        return self._client.is_connected
+        # nats-py says so before the server has seen the subscriptions again
+        return self._client.is_connected and self._up.is_set()
 
     @property
     def max_payload(self) -> int:
@@ -283,8 +302,10 @@ class NatsTransport:
         self._reconnected.append(callback)
 
     async def wait_connected(self, timeout: float) -> bool:
-        if self._client.is_connected:
+        if self.connected:
             return True
+        if not self._client.is_connected:
+            self._up.clear()  # nats-py tells of a loss a little later
         try:
             async with asyncio.timeout(timeout):
                 await self._up.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -26,6 +27,10 @@ _IDLE_BEATS = 4
 """An idle worker repeats itself only every fourth beat."""
 _SUSPECT_SECONDS = 1.5
 """Silence after which a worker is probed: at least one heartbeat of an idle worker is missing."""
+NOBODY_SECONDS = 0.2
+"""A worker that nobody finds for so long is gone; one whose connection broke is back before."""
+RETURN_SECONDS = 3.0
+"""How long after this process's own line broke: workers lost theirs as well, and come back one by one."""
 
 
 class PresenceBeacon:
@@ -37,7 +42,8 @@ class PresenceBeacon:
         self._worker = worker
         self._slots = slots
         self._state = WorkerState.READY
-        self._seq = 0
+        # a worker that is started again under the same name goes on where it was
+        self._seq = time.time_ns() // 1_000_000
         self._last: dict[str, Load] = {}
         self._task: asyncio.Task[None] | None = None
         self._subscription: Subscription | None = None
@@ -100,11 +106,13 @@ class WorkerEntry:
     """Requests this process itself has at the worker, per provider."""
     foreign: dict[str, int] = field(default_factory=dict)
     """Slots others held when the worker last spoke."""
+    nobody_since: float = 0.0
+    """When NATS first said that nobody listens there; 0.0 once it is heard again."""
 
     def free(self, provider: str) -> int:
         """Slots this process may count on."""
         load = self.presence.providers.get(provider)
-        if load is None or self.presence.state is not WorkerState.READY:
+        if load is None or self.presence.state is not WorkerState.READY or self.nobody_since:
             return 0
         return load.slots - self.foreign.get(provider, 0) - self.own.get(provider, 0)
 
@@ -112,7 +120,8 @@ class WorkerEntry:
 class PresenceTable:
     """Every worker of one service, as heard.
 
-    `on_free` is called when a worker may have become free; `on_gone` with the id of one that died.
+    `on_free` is called when a worker may have become free; `on_gone` with the id of one that left or is proven dead;
+    `on_silent` with the id of one that is not heard any more, and may come back.
     """
 
     def __init__(self, transport: Transport, service: str, probe_inbox: str) -> None:
@@ -123,8 +132,11 @@ class PresenceTable:
         self._by_provider: dict[str, list[WorkerEntry]] = {}
         self._subscriptions: list[Subscription] = []
         self._task: asyncio.Task[None] | None = None
+        self._settled = 0.0
+        """From when on nobody at a worker's subject means that it is gone."""
         self.on_free: list[Callable[[], None]] = []
         self.on_gone: list[Callable[[str], None]] = []
+        self.on_silent: list[Callable[[str], None]] = []
 
     async def start(self) -> None:
         """Listen, and ask everybody to speak up."""
@@ -167,13 +179,28 @@ class PresenceTable:
             entry.foreign[provider] = max(0, load.slots - entry.own.get(provider, 0))
 
     def gone(self, worker: str) -> None:
-        """It is known to be dead."""
-        if self._workers.pop(worker, None) is None:
+        """It is known to have left, or to be dead."""
+        if self._drop(worker):
+            for callback in self.on_gone:
+                callback(worker)
+
+    def nobody(self, worker: str) -> None:
+        """NATS says that nobody listens at its subjects: it died, or its connection broke."""
+        entry = self._workers.get(worker)
+        if entry is None:
             return
+        now = asyncio.get_running_loop().time()
+        if not entry.nobody_since:
+            entry.nobody_since = now
+        elif now - entry.nobody_since >= NOBODY_SECONDS and now >= self._settled:
+            self.gone(worker)
+
+    def _drop(self, worker: str) -> bool:
+        if self._workers.pop(worker, None) is None:
+            return False
         log.warning("worker %s is gone", worker)
         self._index()
-        for callback in self.on_gone:
-            callback(worker)
+        return True
 
     def _on_presence(self, message: Message) -> None:
         try:
@@ -185,19 +212,22 @@ class PresenceTable:
             return
         entry = self._workers.get(presence.worker)
         if presence.state is WorkerState.GONE:
-            if entry is not None:
+            if entry is not None and presence.seq > entry.presence.seq:
                 self.gone(presence.worker)
             return
         now = asyncio.get_running_loop().time()
         if entry is None:
             entry = self._workers[presence.worker] = WorkerEntry(presence, now)
             self._index()
-        elif presence.seq > entry.presence.seq:
+        elif presence.seq <= entry.presence.seq:
+            return
+        else:
             moved = presence.providers.keys() != entry.presence.providers.keys()
             entry.presence = presence
             if moved:
                 self._index()
         entry.heard = now
+        entry.nobody_since = 0.0
         for name, load in presence.providers.items():
             entry.foreign[name] = max(0, load.used - entry.own.get(name, 0))
         for callback in self.on_free:
@@ -212,19 +242,26 @@ class PresenceTable:
 
     def _reconnected(self) -> None:
         now = asyncio.get_running_loop().time()
+        self._settled = now + RETURN_SECONDS
         for entry in self._workers.values():
             entry.heard = now
         self._transport.publish(s.PRESENCE_WANTED, b"{}")
 
     def _on_probe(self, message: Message) -> None:
         if message.no_responders:
-            self.gone(message.subject.rpartition(".")[2])
+            self.nobody(message.subject.rpartition(".")[2])
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
+        now = loop.time()
         while True:
+            before = now
             await asyncio.sleep(HEARTBEAT_SECONDS)
             now = loop.time()
+            stalled = now - before - HEARTBEAT_SECONDS
+            if stalled > HEARTBEAT_SECONDS:
+                for entry in self._workers.values():
+                    entry.heard += stalled  # this process did not listen
             if not self._transport.connected:
                 for entry in self._workers.values():
                     entry.heard = now
@@ -232,7 +269,13 @@ class PresenceTable:
             for worker, entry in list(self._workers.items()):
                 silence = now - entry.heard
                 if silence > GONE_AFTER_SECONDS:
-                    self.gone(worker)
-                elif silence > _SUSPECT_SECONDS or (silence > 2 * HEARTBEAT_SECONDS and any(entry.own.values())):
+                    self._drop(worker)
+                    for callback in self.on_gone if entry.nobody_since else self.on_silent:
+                        callback(worker)
+                elif (
+                    entry.nobody_since
+                    or silence > _SUSPECT_SECONDS
+                    or (silence > 2 * HEARTBEAT_SECONDS and any(entry.own.values()))
+                ):
                     # nobody answers a probe: the server itself says so when the worker's subscription is gone
                     self._transport.publish(s.control(worker, "probe"), b"", f"{self._probe_inbox}.{worker}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from typing import TypeVar
 
 from caravan_contracts import headers as h
@@ -29,7 +30,8 @@ class Requester:
         self._transport = transport
         self._prefix = s.inbox_prefix(user, f"{instance}-rpc") + "."
         self._pending: dict[str, asyncio.Future[Message]] = {}
-        self._count = 0
+        # not from 0: what a process of the same name asked before it was started again may be answered now
+        self._count = secrets.randbits(48)
         self._subscription: Subscription | None = None
 
     async def start(self) -> None:

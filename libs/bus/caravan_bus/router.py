@@ -24,6 +24,7 @@ from caravan_contracts.errors import (
     CaravanError,
     DeadlineExceeded,
     DependencyDown,
+    InvalidRequest,
     NoWorker,
     Overloaded,
     StreamInterrupted,
@@ -40,6 +41,12 @@ from caravan_bus.transport import Transport, encode_headers
 log = logging.getLogger(__name__)
 
 _WINDOW = f.encode_window(f.DEFAULT_WINDOW, bundles=True)
+
+
+_REFUSED = (Admission.BUSY, Admission.NOBODY)
+_Refused = dict[str, int]
+"""Workers that did not take a request, and the number of what they had last said of themselves: believed until they
+speak again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +200,7 @@ class Router:
         self._lines: dict[str, deque[asyncio.Event]] = {}
         table.on_free.append(self._wake)
         table.on_gone.append(inbox.lose_worker)
+        table.on_silent.append(inbox.doubt_worker)
 
     async def send(self, request: Outbound) -> RoutedStream:
         """Have `request` served; the stream is accepted when this returns."""
@@ -206,7 +214,7 @@ class Router:
 
     async def _admit(self, request: Outbound, stream: RoutedStream) -> tuple[StreamReader, WorkerEntry]:
         provider = request.spec.provider
-        refused: set[str] = set()
+        refused: _Refused = {}
         began = time.monotonic()
         while True:
             if request.context.remaining <= 0:
@@ -214,17 +222,22 @@ class Router:
             entry = None if self.waiting(provider) else self._choose(provider, request.affinity, refused)
             if entry is None:
                 entry = await self._in_line(request, refused, began)
-                refused.clear()
-            stream.attempts += 1
             reader = await self._try(request, entry)
-            if reader is not None:
-                return reader, entry
-            refused.add(entry.presence.worker)
+            if reader.admission not in _REFUSED:
+                stream.attempts += 1
+                if reader.admission is Admission.ACCEPTED:
+                    return reader, entry
+                if stream.attempts >= self.options.attempts:
+                    raise Overloaded("no worker answered in time", retry_after=1)
+            refused[entry.presence.worker] = entry.presence.seq
 
-    async def _try(self, request: Outbound, entry: WorkerEntry) -> StreamReader | None:
+    async def _try(self, request: Outbound, entry: WorkerEntry) -> StreamReader:
+        """Send `request` to a worker; the reader's admission says what became of that. Only when it is ACCEPTED the
+        worker's slot stays taken."""
         table, provider, context = self._table, request.spec.provider, request.context
-        if not self._transport.connected and not await self._transport.wait_connected(self.options.reconnect_timeout):
-            raise DependencyDown("the message bus cannot be reached; try again shortly", retry_after=2)
+        for line in (self._transport, self._inbox):  # a worker that cannot be heard would work in vain
+            if not line.connected and not await line.wait_connected(self.options.reconnect_timeout):
+                raise DependencyDown("the message bus cannot be reached; try again shortly", retry_after=2)
         worker = entry.presence.worker
         reader = self._inbox.open(worker, context.deadline)
         table.take(entry, provider)
@@ -237,16 +250,18 @@ class Router:
             subject = s.at_worker(request.service, worker, request.verb)
             self._transport.publish(subject, request.body, reader.reply, encode_headers(headers))
             admission = await reader.admitted(self.options.accept_timeout)
-        except BaseException:
+        except BaseException as error:
             reader.cancel()
             table.give_back(entry, provider)
+            if isinstance(error, ValueError):  # too large, or a line break in a header
+                raise InvalidRequest(f"the request cannot be sent: {error}") from error
             raise
         if admission is Admission.ACCEPTED:
             return reader
         table.give_back(entry, provider)
         if admission is Admission.NOBODY:
             reader.fail(WorkerLost(f"worker {worker} is gone"))
-            table.gone(worker)
+            table.nobody(worker)
         elif admission is Admission.BUSY:
             reader.fail(Overloaded(f"worker {worker} is busy"))
             table.full(entry, provider)
@@ -258,19 +273,19 @@ class Router:
             )
             reader.cancel()
             table.full(entry, provider)
-        return None
+        return reader
 
-    def _choose(self, provider: str, affinity: bytes, refused: set[str]) -> WorkerEntry | None:
+    def _choose(self, provider: str, affinity: bytes, refused: _Refused) -> WorkerEntry | None:
         entries = self._table.workers(provider)
         if len(entries) == 1:
             only = entries[0]
-            return only if only.free(provider) > 0 and only.presence.worker not in refused else None
+            return only if only.free(provider) > 0 and not _has_refused(only, refused) else None
         best: WorkerEntry | None = None
         best_rank: tuple[int, float] = (-1, -1.0)
         owner = _owner(entries, affinity) if affinity else None
         for entry in entries:
             free = entry.free(provider)
-            if free <= 0 or entry.presence.worker in refused:
+            if free <= 0 or _has_refused(entry, refused):
                 continue
             rank = (
                 1 if entry is owner else 0,
@@ -280,7 +295,7 @@ class Router:
                 best, best_rank = entry, rank
         return best
 
-    async def _in_line(self, request: Outbound, refused: set[str], began: float) -> WorkerEntry:
+    async def _in_line(self, request: Outbound, refused: _Refused, began: float) -> WorkerEntry:
         """Wait for a worker with a free slot, in order of arrival."""
         provider = request.spec.provider
         line = self._lines.get(provider)
@@ -301,15 +316,18 @@ class Router:
                     if entry is not None:
                         metrics.QUEUE_WAIT.labels(provider).observe(time.monotonic() - began)
                         return entry
+                self._raise_waited(request, began)
                 turn.clear()
                 try:
-                    await asyncio.wait_for(turn.wait(), self._patience(request, began))
+                    async with asyncio.timeout(self._patience(request, began)):
+                        await turn.wait()
                 except TimeoutError:
-                    self._raise_waited(request, began)
                     refused.clear()
         finally:
             line.remove(turn)
             metrics.QUEUE_DEPTH.labels(provider).set(len(line))
+            if not line:
+                del self._lines[provider]
             self._wake()
 
     def _patience(self, request: Outbound, began: float) -> float:
@@ -342,6 +360,10 @@ class Router:
                 free = sum(max(0, entry.free(provider)) for entry in self._table.workers(provider))
                 for turn in islice(line, free):
                     turn.set()
+
+
+def _has_refused(entry: WorkerEntry, refused: _Refused) -> bool:
+    return refused.get(entry.presence.worker) == entry.presence.seq
 
 
 def _owner(entries: list[WorkerEntry], affinity: bytes) -> WorkerEntry:

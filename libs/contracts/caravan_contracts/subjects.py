@@ -24,6 +24,7 @@ INBOX = "_INBOX"
 JETSTREAM_API = "$JS.API"
 JETSTREAM_ACK = "$JS.ACK"
 _BUNDLE = "bundle"
+_PROBER = "-callers"
 _NUMBER = re.compile(r"[0-9a-f]{1,16}\Z")
 _TOKEN = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 
@@ -151,6 +152,17 @@ def caller_of(reply: str) -> tuple[str, str]:
     """``(bus user, instance)`` of a reply inbox made below :func:`inbox_prefix`; ("", "") when it is none."""
     parts = reply.split(".")
     return (parts[1], parts[2]) if len(parts) == 4 and parts[0] == INBOX else ("", "")
+
+
+def prober_prefix(user: str, worker: str) -> str:
+    """Where a worker hears that a caller is gone: what it says there below names the stream (:func:`stream_of`)."""
+    return inbox_prefix(user, f"{worker}{_PROBER}")
+
+
+def prober_of(reply: str) -> str:
+    """The worker that sent a message with `reply` below its :func:`prober_prefix`; "" when none did."""
+    instance = caller_of(reply)[1]
+    return instance.removesuffix(_PROBER) if instance.endswith(_PROBER) else ""
 
 
 def owner_of(reply: str) -> str:

@@ -108,6 +108,11 @@ class StreamReader:
         self._waiter: asyncio.Future[None] | None = None
         self.heard = self._loop.time()
 
+    @property
+    def begun(self) -> bool:
+        """Whether any frame of the answer came."""
+        return self._expected > 1
+
     async def admitted(self, timeout: float) -> Admission:
         """Wait until the worker accepted or refused, at most `timeout` seconds (then still WAITING)."""
         if self.admission is Admission.WAITING and self._error is None:

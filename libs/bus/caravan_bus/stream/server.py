@@ -89,7 +89,7 @@ class StreamServer:
         self._transport = transport
         self._service = service
         self._worker = worker
-        self._probe = s.inbox_prefix(user or service, f"{worker}-callers") + "."
+        self._probe = s.prober_prefix(user or service, worker) + "."
         self._slots = slots
         self._handler = handler
         self._verbs = verbs
