@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import proc
 from benchmarks.errors import BenchmarkError
-from benchmarks.mesh import PROVIDER, Mesh
 from benchmarks.results import Cost, Load, Measured, Pair
 from benchmarks.scenarios import PATH, Scenario
+from benchmarks.server import Server
 from benchmarks.upstream import Upstream
 
 DIRECT_SECONDS = 1.5
@@ -25,23 +27,27 @@ SETTLE_SECONDS = 10.0
 class Bench:
     loadgen: Path
     upstream: Upstream
-    mesh: Mesh
 
-    def pair(self, scenario: Scenario, repetition: int) -> Pair:
-        direct = self._measure(scenario.shorter(DIRECT_SECONDS), self.upstream.port, "")
-        through = self._measure(scenario, self.mesh.port, f"{PROVIDER}/")
-        self._settle()
-        return Pair(scenario.name, repetition, through, direct)
+    def pair(self, scenario: Scenario, repetition: int, server: Server) -> Pair:
+        direct = self._measure(scenario.shorter(DIRECT_SECONDS), Server("direct", self.upstream.port))
+        through = self._measure(scenario, server)
+        self._settle(server)
+        return Pair(scenario.name, repetition, through, direct, server.name)
 
-    def _measure(self, scenario: Scenario, port: int, prefix: str) -> Measured:
+    def _measure(self, scenario: Scenario, server: Server) -> Measured:
         window = (scenario.warm, scenario.measure, scenario.ramp)
-        arguments = [port, scenario.connections, *window, scenario.tokens, PATH, scenario.body(prefix)]
-        command = [str(self.loadgen), *map(str, arguments)]
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as body:
+            body.write(scenario.body(server.prefix))
+            body.flush()
+            arguments = [server.port, scenario.connections, *window, scenario.tokens, PATH, body.name, *server.headers]
+            return self._run(scenario, [str(self.loadgen), *map(str, arguments)], server)
+
+    def _run(self, scenario: Scenario, command: Sequence[str], server: Server) -> Measured:
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as generator:
             try:
                 assert generator.stdout is not None
                 # A reading is taken the moment the line that marks an end of the window arrives.
-                reading = {generator.stdout.readline().strip(): self._read(generator.pid) for _ in range(2)}
+                reading = {generator.stdout.readline().strip(): self._read(generator.pid, server) for _ in range(2)}
                 printed = generator.stdout.readline()
             finally:
                 generator.kill()
@@ -49,30 +55,33 @@ class Bench:
             raise BenchmarkError(f"{scenario.name}: the load generator gave up")
         return Measured(Load.of(json.loads(printed)), _between(reading["START"], reading["END"]))
 
-    def _read(self, generator: int) -> _Reading:
+    def _read(self, generator: int, server: Server) -> _Reading:
         cpu: defaultdict[str, float] = defaultdict(float)
         rss: defaultdict[str, int] = defaultdict(int)
-        for pid, usage in proc.tree(self.mesh.launcher).items():
-            role = self.mesh.roles.get(pid, "rest")
+        for pid, usage in proc.tree(server.launcher).items() if server.launcher else ():
+            role = server.roles.get(pid, server.other)
             cpu[role] += usage.cpu
             rss[role] += usage.rss
         cpu["upstream"] = proc.usage(self.upstream.pid).cpu
         cpu["generator"] = proc.usage(generator).cpu
         return _Reading(time.monotonic(), dict(cpu), dict(rss), proc.busy())
 
-    def _settle(self) -> None:
-        """Wait until the mesh has nothing left to do for the last load."""
+    def _settle(self, server: Server) -> None:
+        """Wait until the server has nothing left to do for the last load."""
         deadline = time.monotonic() + SETTLE_SECONDS
-        before = self._mesh_cpu()
+        before = _cpu_of(server)
         while time.monotonic() < deadline:
             time.sleep(0.3)
-            after = self._mesh_cpu()
+            after = _cpu_of(server)
             if after - before <= 0.04:
                 return
             before = after
 
-    def _mesh_cpu(self) -> float:
-        return sum(proc.usage(pid).cpu for pid in self.mesh.roles)
+
+def _cpu_of(server: Server) -> float:
+    return sum(
+        usage.cpu for pid, usage in proc.tree(server.launcher).items() if not server.roles or pid in server.roles
+    )
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ import time
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.scenarios import SCENARIOS
+from benchmarks.server import Server
 
 PROVIDER = "bench"
 START_TIMEOUT, STOP_TIMEOUT, MODELS_TIMEOUT = 120.0, 60.0, 30.0
@@ -25,21 +25,8 @@ ROLES = {"gateway": "gateway", "nats": "nats", "inference": "worker"}
 of a request (registry, PostgreSQL, Valkey, the launcher)."""
 
 
-@dataclass(frozen=True)
-class Mesh:
-    url: str
-    launcher: int
-    """Pid; every process of the mesh descends from it."""
-    roles: dict[int, str]
-    """Pid -> column, for the processes on the path of a request."""
-
-    @property
-    def port(self) -> int:
-        return urlsplit(self.url).port or 80
-
-
 @contextmanager
-def running_mesh(folder: Path, upstream_port: int, scale: Sequence[str] = ()) -> Iterator[Mesh]:
+def running_mesh(folder: Path, upstream_port: int, scale: Sequence[str] = ()) -> Iterator[Server]:
     """A mesh on free ports whose only provider is the upstream; its data and logs are in ``folder``.
 
     Raises:
@@ -56,9 +43,9 @@ def running_mesh(folder: Path, upstream_port: int, scale: Sequence[str] = ()) ->
         _caravan(
             data, START_TIMEOUT, "up", "--port", "0", "--config", str(stack), "--no-local-model", "--detach", *scaled
         )
-        mesh = _described(json.loads(_caravan(data, 20, "status", "--json")))
-        _wait_for_models(mesh)
-        yield mesh
+        status = json.loads(_caravan(data, 20, "status", "--json"))
+        _wait_for_models(str(status["urls"]["gateway"]))
+        yield _described(status)
     finally:
         _caravan(data, STOP_TIMEOUT, "down")
 
@@ -75,21 +62,22 @@ def _caravan(data: Path, timeout: float, command: str, *arguments: str) -> str:
     return done.stdout
 
 
-def _described(status: dict[str, Any]) -> Mesh:
+def _described(status: dict[str, Any]) -> Server:
     roles = {
         int(part["pid"]): role
         for part in status["services"]
         for name, role in ROLES.items()
         if part["name"] == name or part["name"].startswith(name + "-")
     }
-    return Mesh(str(status["urls"]["gateway"]), int(status["pid"]), roles)
+    port = urlsplit(str(status["urls"]["gateway"])).port or 80
+    return Server("caravan", port, int(status["pid"]), roles, prefix=f"{PROVIDER}/")
 
 
-def _wait_for_models(mesh: Mesh) -> None:
+def _wait_for_models(url: str) -> None:
     wanted = {f"{PROVIDER}/{scenario.model}" for scenario in SCENARIOS}
     deadline = time.monotonic() + MODELS_TIMEOUT
     while time.monotonic() < deadline:
-        with urllib.request.urlopen(f"{mesh.url}/v1/models", timeout=5) as answer:
+        with urllib.request.urlopen(f"{url}/v1/models", timeout=5) as answer:
             if wanted <= {model["id"] for model in json.load(answer)["data"]}:
                 return
         time.sleep(0.1)

@@ -5,16 +5,47 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from statistics import median
 
-from benchmarks.results import ON_THE_PATH, Measured, Pair
+from benchmarks.results import ON_THE_PATH, PEER, Measured, Pair
 from benchmarks.scenarios import Scenario
 
 Figure = Callable[[Pair], float | None]
 
 
 def tables(scenarios: Iterable[Scenario], pairs: Sequence[Pair]) -> str:
-    """Three tables: CPU, latency, memory; a row for each scenario."""
-    rows = [(scenario, [pair for pair in pairs if pair.scenario == scenario.name]) for scenario in scenarios]
-    return "\n\n".join((_cpu(rows), _latency(rows), _memory(rows)))
+    """Three tables: CPU, latency, memory; a row for each scenario. A fourth when others were measured too."""
+    chosen = list(scenarios)
+    rows = [(scenario, _of(pairs, scenario, "caravan")) for scenario in chosen]
+    made = [_cpu(rows), _latency(rows), _memory(rows)]
+    servers = list(dict.fromkeys(pair.server for pair in pairs))
+    if len(servers) > 1:
+        made.append(_others(chosen, pairs, servers))
+    return "\n\n".join(made)
+
+
+def _of(pairs: Sequence[Pair], scenario: Scenario, server: str) -> list[Pair]:
+    return [pair for pair in pairs if pair.scenario == scenario.name and pair.server == server]
+
+
+def _others(scenarios: list[Scenario], pairs: Sequence[Pair], servers: list[str]) -> str:
+    head = ["CPU-s (ratio to caravan) · added p50 ms", *servers]
+    lines = []
+    for scenario in scenarios:
+        cells = []
+        own = _sum(scenario, _of(pairs, scenario, servers[0]))
+        for server in servers:
+            of = _of(pairs, scenario, server)
+            spent = _sum(scenario, of)
+            ratio = f" ({spent / own:.1f}x)" if spent is not None and own and server != servers[0] else ""
+            added = _median(of, _added(lambda it: it.load.latency.p50 / 1000 if it.load.latency.n else None))
+            errors = sum(pair.mesh.load.errors for pair in of)
+            wrong = f" · {errors} errors" if errors else ""
+            cells.append(f"{_text(spent, 1 if scenario.tokens else 3)}{ratio} · {_text(added, 2)}{wrong}")
+        lines.append([f"{scenario.title}, per {'1 M tokens' if scenario.tokens else '1k requests'}", *cells])
+    return _table(head, lines)
+
+
+def _sum(scenario: Scenario, pairs: list[Pair]) -> float | None:
+    return _median(pairs, lambda pair: _per_unit(scenario, pair, (*ON_THE_PATH, PEER)))
 
 
 Rows = list[tuple[Scenario, list[Pair]]]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 ON_THE_PATH = ("gateway", "nats", "worker")
+PEER = "peer"
+"""The column of a server that is not Caravan."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Cost:
     """Cores kept busy by everybody else on this machine: what disturbed the figures."""
 
     def on_the_path(self) -> float:
-        return sum(self.cpu.get(role, 0.0) for role in ON_THE_PATH)
+        return sum(self.cpu.get(role, 0.0) for role in (*ON_THE_PATH, PEER))
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,10 @@ class Measured:
 
 @dataclass(frozen=True)
 class Pair:
-    """One scenario once: through the mesh, and straight to the upstream just before."""
+    """One scenario once: through a server, and straight to the upstream just before."""
 
     scenario: str
     repetition: int
     mesh: Measured
     direct: Measured
+    server: str = "caravan"

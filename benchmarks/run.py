@@ -10,17 +10,21 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from benchmarks.build import build
 from benchmarks.errors import BenchmarkError
 from benchmarks.measure import Bench
 from benchmarks.mesh import running_mesh
+from benchmarks.peers import PEERS, running_peer
 from benchmarks.report import tables
 from benchmarks.results import Pair
 from benchmarks.scenarios import SCENARIOS, Scenario
+from benchmarks.server import Server
 from benchmarks.upstream import running_upstream
 
 RESULTS = Path(__file__).parent / "results"
@@ -33,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = [it for it in SCENARIOS if not options.only or it.name in options.only]
     scenarios = [scenario.quick() for scenario in chosen] if options.quick else chosen
     try:
-        pairs = _measure(scenarios, 1 if options.quick else options.reps, options.scale)
+        pairs = _measure(scenarios, 1 if options.quick else options.reps, options)
     except BenchmarkError as error:
         print(error, file=sys.stderr)
         return 1
@@ -41,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     print(tables(scenarios, pairs))
     _say(f"written to {_save(pairs, options)}")
-    return 1 if any(pair.mesh.load.errors for pair in pairs) else 0
+    return 1 if any(pair.mesh.load.errors for pair in pairs if pair.server == "caravan") else 0
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -56,28 +60,41 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         "--scale", action="append", default=[], metavar="SERVICE=N", help="processes of a service, as in inference=4"
     )
     parser.add_argument(
+        "--peer", action="append", default=[], choices=list(PEERS), metavar="NAME",
+        help="measure this gateway too, in the same run (may be repeated): " + ", ".join(PEERS)
+        + "; see python -m benchmarks.peers",
+    )  # fmt: skip
+    parser.add_argument(
         "--only", action="append", choices=[it.name for it in SCENARIOS], metavar="SCENARIO",
         help="measure this one alone (may be repeated): " + ", ".join(it.name for it in SCENARIOS),
     )  # fmt: skip
     return parser.parse_args(argv)
 
 
-def _measure(scenarios: Sequence[Scenario], repetitions: int, scale: Sequence[str]) -> list[Pair]:
+def _measure(scenarios: Sequence[Scenario], repetitions: int, options: argparse.Namespace) -> list[Pair]:
     programs = build()
     pairs = []
     with (
         tempfile.TemporaryDirectory(prefix="caravan-bench-") as folder,
         running_upstream(programs.upstream) as upstream,
     ):
-        _say("starting the mesh")
-        with running_mesh(Path(folder), upstream.port, scale) as mesh:
-            bench = Bench(programs.loadgen, upstream, mesh)
-            for repetition in range(repetitions):
-                for scenario in scenarios:
-                    pair = bench.pair(scenario, repetition)
-                    _say(f"{repetition + 1}/{repetitions} {_line(scenario, pair)}")
-                    pairs.append(pair)
-            _say("stopping the mesh")
+        bench = Bench(programs.loadgen, upstream)
+        peers = [PEERS[name] for name in options.peer]
+        for peer in peers:
+            peer.find()
+        starts: list[Callable[[], AbstractContextManager[Server]]] = [
+            lambda: running_mesh(Path(folder), upstream.port, options.scale)
+        ]
+        starts += [partial(running_peer, peer, Path(folder), upstream.port) for peer in peers]
+        for start, name in zip(starts, ["the mesh", *options.peer], strict=True):
+            _say(f"starting {name}")
+            with start() as server:
+                for repetition in range(repetitions):
+                    for scenario in scenarios:
+                        pair = bench.pair(scenario, repetition, server)
+                        _say(f"{repetition + 1}/{repetitions} {_line(scenario, pair)}")
+                        pairs.append(pair)
+                _say(f"stopping {name}")
     return pairs
 
 
@@ -85,7 +102,8 @@ def _line(scenario: Scenario, pair: Pair) -> str:
     load, cost = pair.mesh.load, pair.mesh.cost
     count = f"{load.tokens} tokens" if scenario.tokens else f"{load.ok} requests"
     return (
-        f"{scenario.name}: {count} in {load.seconds:.1f} s, {load.errors} errors, {cost.on_the_path():.2f} CPU-s, "
+        f"{pair.server} {scenario.name}: {count} in {load.seconds:.1f} s, {load.errors} errors, "
+        f"{cost.on_the_path():.2f} CPU-s, "
         f"foreign {cost.foreign:.2f}"
     )
 

@@ -23,12 +23,18 @@ class Scenario:
     """Seconds measured."""
     ramp: float = 0.0
     """Seconds over which the connections start: paced streams that began together would pulse together."""
+    image: int = 0
+    """Bytes of an image in the prompt, as base64."""
 
     def body(self, prefix: str = "") -> str:
         """The request; ``prefix`` is what the mesh puts before the upstream's model name."""
+        content: object = "Hello, how are you?"
+        if self.image:
+            picture = "data:image/png;base64," + "QUJD" * (self.image // 4)
+            content = [{"type": "text", "text": content}, {"type": "image_url", "image_url": {"url": picture}}]
         asked = {
             "model": prefix + self.model,
-            "messages": [{"role": "user", "content": "Hello, how are you?"}],
+            "messages": [{"role": "user", "content": content}],
             "max_tokens": self.tokens or 16,
             "stream": bool(self.tokens),
         }
@@ -46,6 +52,8 @@ class Scenario:
 SCENARIOS = (
     Scenario("chat_c1", "plain, C = 1", "fake", 0, 1, 0.5, 2.5),
     Scenario("chat_c32", "plain, C = 32", "fake", 0, 32, 1.0, 3.0),
+    Scenario("image_100k", "plain, image of 100 KB, C = 8", "fake", 0, 8, 0.5, 2.5, image=100_000),
+    Scenario("image_1m", "plain, image of 1 MB, C = 8", "fake", 0, 8, 0.5, 2.5, image=1_000_000),
     Scenario("stream_c1", "burst stream, C = 1", "fake", 128, 1, 0.5, 2.5),
     Scenario("stream_c32", "burst stream, C = 32", "fake", 128, 32, 1.5, 3.5),
     Scenario("paced_c100", "20 ms stream, C = 100", "fake-20ms", 128, 100, 0.3, 4.0, 2.6),

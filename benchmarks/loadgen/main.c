@@ -1,6 +1,6 @@
 // loadgen: one thread, epoll, closed loop: every connection sends its request again as soon as it has the answer.
 //
-// usage: loadgen PORT CONNECTIONS WARM_S MEASURE_S RAMP_S TOKENS PATH BODY
+// usage: loadgen PORT CONNECTIONS WARM_S MEASURE_S RAMP_S TOKENS PATH BODY_FILE [HEADER...]
 //
 // Connections start spread over RAMP_S; then WARM_S unmeasured, MEASURE_S measured. Prints START and END around
 // the measured window, so that whoever started it can read the server's /proc there, then one JSON object with
@@ -164,19 +164,41 @@ static void print_result(int connections, double seconds) {
   puts("}");
 }
 
+// The whole request: body from a file, since an argument may have at most 128 KiB.
+static bool make_request(const char *path, const char *file, char **headers) {
+  FILE *in = fopen(file, "rb");
+  if (!in || fseek(in, 0, SEEK_END)) return false;
+  long size = ftell(in);
+  rewind(in);
+  char more[4096] = "";
+  for (size_t used = 0; *headers && used < sizeof more; headers++)
+    used += (size_t)snprintf(more + used, sizeof more - used, "%s\r\n", *headers);
+  char *head;
+  int length = asprintf(&head,
+      "POST %s HTTP/1.1\r\nhost: 127.0.0.1:%d\r\ncontent-type: application/json\r\naccept: */*\r\n%s"
+      "content-length: %ld\r\n\r\n",
+      path, port, more, size);
+  if (length < 0) return false;
+  request_len = (size_t)(length + size);
+  request = realloc(head, request_len);
+  bool whole = request && fread(request + length, 1, (size_t)size, in) == (size_t)size;
+  fclose(in);
+  return whole;
+}
+
 int main(int argc, char **argv) {
-  if (argc != 9) {
-    fprintf(stderr, "usage: loadgen PORT CONNECTIONS WARM_S MEASURE_S RAMP_S TOKENS PATH BODY\n");
+  if (argc < 9) {
+    fprintf(stderr, "usage: loadgen PORT CONNECTIONS WARM_S MEASURE_S RAMP_S TOKENS PATH BODY_FILE [HEADER...]\n");
     return 2;
   }
   port = atoi(argv[1]);
   int connections = atoi(argv[2]), started = 0;
   long warm = (long)(atof(argv[3]) * 1e6), length = (long)(atof(argv[4]) * 1e6), ramp = (long)(atof(argv[5]) * 1e6);
   tokens_wanted = atoi(argv[6]);
-  request_len = (size_t)asprintf(&request,
-      "POST %s HTTP/1.1\r\nhost: 127.0.0.1:%d\r\ncontent-type: application/json\r\naccept: */*\r\n"
-      "content-length: %zu\r\n\r\n%s",
-      argv[7], port, strlen(argv[8]), argv[8]);
+  if (!make_request(argv[7], argv[8], argv + 9)) {
+    fprintf(stderr, "%s: %s\n", argv[8], strerror(errno));
+    return 1;
+  }
   signal(SIGPIPE, SIG_IGN);
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   poller = epoll_create1(0);

@@ -2,7 +2,7 @@
 #pragma once
 #include <stdbool.h>
 
-enum { MAX_REQUEST = 1 << 16, MAX_MODEL = 96 };
+enum { MAX_REQUEST = 1 << 21, MAX_MODEL = 96 };
 
 typedef struct {
   int fd, in_len;
