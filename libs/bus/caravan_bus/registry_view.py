@@ -25,6 +25,7 @@ from pydantic import ValidationError
 
 from caravan_bus import metrics
 from caravan_bus.catalog import Catalog
+from caravan_bus.pauses import pauses
 from caravan_bus.requests import Requester
 from caravan_bus.tasks import cancel_and_wait
 from caravan_bus.transport import Message, Subscription, Transport
@@ -32,6 +33,11 @@ from caravan_bus.transport import Message, Subscription, Transport
 log = logging.getLogger(__name__)
 
 _MAX_PAUSE = 2.0
+_OTHERS = 4
+"""How often a page is asked for again when the registry that was asked is at another revision."""
+BACK_SECONDS = 5.0
+"""For so long nobody has spoken of the revision known here before an older one is believed: PostgreSQL was restored.
+One registry that is behind, beside others that are not, is passed over."""
 
 
 class RegistryView:
@@ -46,6 +52,8 @@ class RegistryView:
         self._loaded = asyncio.Event()
         self.catalog = Catalog(())
         self.revision = -1
+        self._confirmed = 0.0
+        """When a registry last spoke of this revision, or of a newer one; on the loop's clock."""
         self.on_change: list[Callable[[], None]] = []
 
     async def start(self) -> None:
@@ -103,11 +111,17 @@ class RegistryView:
         except ValidationError:
             log.warning("unreadable registry beat")
             return
-        if beat.revision != self.revision:
+        if beat.revision >= self.revision:
+            self._confirmed = asyncio.get_running_loop().time()
+        if beat.revision > self.revision or (beat.revision < self.revision and self._believes_older()):
             self._stale.set()
+
+    def _believes_older(self) -> bool:
+        return asyncio.get_running_loop().time() - self._confirmed > BACK_SECONDS
 
     def _moved_to(self, revision: int) -> None:
         self.revision = revision
+        self._confirmed = asyncio.get_running_loop().time()
         metrics.REGISTRY_REVISION.set(revision)
         for callback in self.on_change:
             callback()
@@ -128,21 +142,33 @@ class RegistryView:
                 pause = min(_MAX_PAUSE, pause * 2)
                 continue
             pause, told = 0.1, ""
-            if revision != self.revision:
+            if revision > self.revision or (revision < self.revision and self._believes_older()):
                 self.catalog = Catalog(resources)
                 self._moved_to(revision)
+            # one that is older was overtaken by a fact while it was fetched, or comes from a registry that is behind
             self._loaded.set()
 
     async def _fetch(self) -> tuple[int, list[Resource]]:
-        while True:
+        for pause in pauses():
             resources: list[Resource] = []
             page = await self._ask(SnapshotRequest())
             resources += page.resources
             while page.next and not page.restart:
-                page = await self._ask(SnapshotRequest(after=page.next, revision=page.revision))
+                page = await self._next(SnapshotRequest(after=page.next, revision=page.revision))
                 resources += page.resources
             if not page.restart:
                 return page.revision, resources
+            await asyncio.sleep(pause)
+        raise AssertionError("pauses never end")
+
+    async def _next(self, request: SnapshotRequest) -> SnapshotPage:
+        """The next page, from whichever registry is at the same revision."""
+        page = await self._ask(request)
+        for _ in range(_OTHERS):
+            if not page.restart:
+                break
+            page = await self._ask(request)
+        return page
 
     async def _ask(self, request: SnapshotRequest) -> SnapshotPage:
         context = RequestContext("registry-view", SYSTEM)
