@@ -54,7 +54,7 @@ class Connection(HttpToolsProtocol):
         if self._dropping or self._is_busy():
             self._drop()
             return
-        if b"pgrade" in data:
+        if data.find(b"pgrade", 0, MAX_HEAD) >= 0:
             data = self._without_upgrade(data)
         self._head_bytes += len(data)
         super().data_received(data)
