@@ -12,6 +12,7 @@ from caravan_bus.presence import PresenceBeacon
 from caravan_bus.router import RoutingOptions
 from caravan_bus.slots import Slots
 from caravan_bus.stream import inbox as inbox_module
+from caravan_bus.stream import lingering as lingering_module
 from caravan_bus.stream import server as server_module
 from caravan_bus.stream.inbox import StreamInbox
 from caravan_bus.stream.sender import StreamSender
@@ -85,6 +86,40 @@ async def test_a_worker_that_leaves_costs_no_stream_its_end(party: Party) -> Non
     caller.table.gone("w1")
     async with asyncio.timeout(5):
         assert await stream.read_all(100) == b"secondlast"
+    assert stream.summary is not None
+
+
+@pytest.mark.parametrize("returns", ["before the end", "after the end"])
+async def test_a_worker_that_leaves_while_the_line_is_gone_costs_no_stream_its_end(party: Party, returns: str) -> None:
+    go = asyncio.Event()
+
+    async def serve(inbound: Inbound, sender: StreamSender) -> None:
+        sender.write(b"first")
+        await go.wait()
+        sender.end(Summary(), b"last")
+
+    transport, server = await party.worker("w1", serve)
+    caller = await party.caller()
+    await party.until_seen(caller, 1)
+    stream = await caller.router.send(request())
+    assert await stream.read() == b"first"
+    draining = asyncio.create_task(server.drain(10))
+    gone, back = asyncio.Event(), asyncio.Event()
+    transport.on_disconnect(gone.set)
+    transport.on_reconnect(back.set)
+    await party.line.kill()
+    await asyncio.wait_for(gone.wait(), 5)
+    if returns == "after the end":
+        go.set()
+        await idle(server)
+        await party.line.start()
+    else:
+        await party.line.start()
+        await asyncio.wait_for(back.wait(), 10)
+        go.set()
+    async with asyncio.timeout(15):
+        assert await stream.read() == b"last"
+        await draining
     assert stream.summary is not None
 
 
@@ -334,7 +369,7 @@ async def test_a_stall_of_our_own_is_nobodys_silence(party: Party, monkeypatch: 
 
 
 async def test_nothing_stays_of_streams_however_they_end(party: Party, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "LINGER_SECONDS", 0.0)
+    monkeypatch.setattr(lingering_module, "LINGER_SECONDS", 0.0)
     monkeypatch.setattr(inbox_module, "_SWEEP_SECONDS", 0.05)
 
     async def serve(inbound: Inbound, sender: StreamSender) -> None:
@@ -371,12 +406,12 @@ async def test_nothing_stays_of_streams_however_they_end(party: Party, monkeypat
         await asyncio.gather(*(one(n) for n in range(start, start + 100)))
     await idle(server)
     async with asyncio.timeout(5):
-        while server._linger:
+        while len(server._linger):
             await asyncio.sleep(0.01)
     assert caller.inbox.open_streams == 0 and not caller.inbox._losing
     assert not any(caller.table.workers("p")[0].own.values())
     assert not caller.router._lines
-    assert not server._silent and server._lingering == 0 and not server._outlet._ready
+    assert not server._silent and server._linger.size == 0 and not server._outlet._ready
     assert server._slots.loads()["p"].used == 0
     assert server.stats["chat"].requests >= 1500
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +25,7 @@ from caravan_contracts.inference import CallSpec, Verb
 
 from caravan_bus.discovery import EndpointStats
 from caravan_bus.slots import Slots
+from caravan_bus.stream.lingering import Lingering
 from caravan_bus.stream.outlet import Outlet
 from caravan_bus.stream.sender import StreamSender
 from caravan_bus.tasks import cancel_and_wait
@@ -36,9 +36,8 @@ log = logging.getLogger(__name__)
 HEARTBEAT_SECONDS: Final = 1.0
 ACCEPT_TICK: Final = 0.05
 """A request that has said nothing for this long is told that it was accepted; a quick answer needs no such frame."""
-LINGER_SECONDS: Final = 15.0
-LINGER_BYTES: Final = 8 * 1024 * 1024
-"""How long, and how much, of ended streams is kept for a receiver that lost the tail."""
+LAST_SECONDS: Final = 5.0
+"""How long a worker that leaves waits for callers that lost the ends of its streams with the line."""
 PROBE_SECONDS: Final = 2.0
 UNHEARD_LIMIT: Final = 3
 """A caller that died is noticed after so many probes; one that is only reconnecting is back before."""
@@ -95,12 +94,13 @@ class StreamServer:
         self._verbs = verbs
         self._active: dict[str, _Active] = {}
         self._silent: set[StreamSender] = set()
-        self._linger: OrderedDict[str, tuple[float, int, StreamSender]] = OrderedDict()
-        self._lingering = 0
+        self._linger = Lingering()
         self._subscriptions: list[Subscription] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._accept_timer: asyncio.TimerHandle | None = None
         self._draining = False
+        self._broke = float("-inf")
+        self._asked_again = asyncio.Event()
         self._resends = 0
         self._outlet = Outlet(transport)
         self.stats = {str(verb): EndpointStats() for verb in verbs}
@@ -114,6 +114,7 @@ class StreamServer:
             *[await subscribe(subject, self._on_request) for subject in self.subjects.values()],
         ]
         await self._transport.flush()
+        self._transport.on_disconnect(self._line_broke)
         self._transport.on_reconnect(self._beat_all)
         self._tasks = [asyncio.create_task(self._sweep(), name="stream-heartbeats")]
 
@@ -149,12 +150,30 @@ class StreamServer:
                 log.warning("%d requests were cut off by the shutdown", len(late))
                 await asyncio.wait(late, timeout=5.0)
         self._outlet.flush()
+        broken = asyncio.get_running_loop().time() < self._broke + LAST_SECONDS or not self._transport.connected
+        if broken and len(self._linger):
+            await self._hand_over()
         for subscription in self._subscriptions:
             await subscription.unsubscribe()
         for task in self._tasks:
             await cancel_and_wait(task)
         if self._accept_timer is not None:
             self._accept_timer.cancel()
+
+    async def _hand_over(self) -> None:
+        """The line broke while the last streams ended: their callers ask for what was lost, and nobody else has it."""
+        try:
+            async with asyncio.timeout(LAST_SECONDS):
+                await self._transport.wait_connected(LAST_SECONDS)
+                while any(not sender.resends for sender in self._linger):
+                    self._asked_again.clear()
+                    await self._asked_again.wait()
+        except TimeoutError:
+            log.info("not everybody asked for the ends of the last streams again")
+        self._outlet.flush()
+
+    def _line_broke(self) -> None:
+        self._broke = asyncio.get_running_loop().time()
 
     def _on_request(self, message: Message) -> None:
         if not message.reply:
@@ -217,7 +236,8 @@ class StreamServer:
         self.stats[inbound.verb].processing_ns += time.perf_counter_ns() - active.began
         if not sender.ended and not sender.cancelled:
             sender.fail(_why_cancelled(inbound.context, self._draining))
-        self._keep_for_a_while(stream, sender)
+        self._resends += sender.resends
+        self._linger.keep(stream, sender)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a request ended without a word", exc_info=error)
 
@@ -240,14 +260,17 @@ class StreamServer:
                 active.task.cancel()
                 return
         else:
-            kept = self._linger.get(stream)
-            if kept is None:
+            ended = self._linger.get(stream)
+            if ended is None:
                 return
-            sender = kept[2]
+            sender = ended
+            if kind == f.Control.CANCEL:
+                self._linger.forget(stream)
         if kind == f.Control.ACK:
             sender.acknowledged(seq)
         elif kind == f.Control.RESEND:
             sender.resend(seq)
+            self._asked_again.set()
 
     def _on_nobody(self, message: Message) -> None:
         active = self._active.get(message.subject.rpartition(".")[2])
@@ -271,23 +294,9 @@ class StreamServer:
     def _beat_all(self) -> None:
         for active in self._active.values():
             active.sender.heartbeat()
-        for _, _, sender in self._linger.values():
+        for sender in self._linger:
             if sender.kept:
                 sender.heartbeat()
-
-    def _keep_for_a_while(self, stream: str, sender: StreamSender) -> None:
-        self._resends += sender.resends
-        size = sender.kept
-        if size:
-            _, before, _ = self._linger.pop(stream, (0.0, 0, None))
-            self._linger[stream] = (asyncio.get_running_loop().time() + LINGER_SECONDS, size, sender)
-            self._lingering += size - before
-            while self._lingering > LINGER_BYTES:
-                self._drop_oldest()
-
-    def _drop_oldest(self) -> None:
-        _, (_, size, _) = self._linger.popitem(last=False)
-        self._lingering -= size
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
@@ -303,8 +312,7 @@ class StreamServer:
                     active.sender.heartbeat(self._probe + stream)
                 elif now - active.sender.last_sent >= HEARTBEAT_SECONDS:
                     active.sender.heartbeat()
-            while self._linger and next(iter(self._linger.values()))[0] <= now:
-                self._drop_oldest()
+            self._linger.expire(now)
 
 
 def _why_cancelled(context: RequestContext, draining: bool) -> CaravanError:
