@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterator
 from typing import Final
 
 from caravan_bus.stream.sender import StreamSender
@@ -25,8 +24,9 @@ class Lingering:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def __iter__(self) -> Iterator[StreamSender]:
-        return iter([sender for _, _, sender in self._kept.values()])
+    def streams(self) -> list[tuple[str, StreamSender]]:
+        """Stream ids and what was kept."""
+        return [(stream, sender) for stream, (_, _, sender) in self._kept.items()]
 
     def keep(self, stream: str, sender: StreamSender) -> None:
         """`stream` has ended."""

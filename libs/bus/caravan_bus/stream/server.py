@@ -100,7 +100,6 @@ class StreamServer:
         self._accept_timer: asyncio.TimerHandle | None = None
         self._draining = False
         self._broke = float("-inf")
-        self._asked_again = asyncio.Event()
         self._resends = 0
         self._outlet = Outlet(transport)
         self.stats = {str(verb): EndpointStats() for verb in verbs}
@@ -165,11 +164,12 @@ class StreamServer:
         try:
             async with asyncio.timeout(LAST_SECONDS):
                 await self._transport.wait_connected(LAST_SECONDS)
-                while any(not sender.resends for sender in self._linger):
-                    self._asked_again.clear()
-                    await self._asked_again.wait()
+                while len(self._linger):  # whoever has all of its stream answers with a cancel
+                    for stream, sender in self._linger.streams():
+                        sender.heartbeat(self._probe + stream)
+                    await asyncio.sleep(_SWEEP / 2)
         except TimeoutError:
-            log.info("not everybody asked for the ends of the last streams again")
+            log.info("%d callers did not say that they have the ends of the last streams", len(self._linger))
         self._outlet.flush()
 
     def _line_broke(self) -> None:
@@ -270,7 +270,6 @@ class StreamServer:
             sender.acknowledged(seq)
         elif kind == f.Control.RESEND:
             sender.resend(seq)
-            self._asked_again.set()
 
     def _on_nobody(self, message: Message) -> None:
         active = self._active.get(message.subject.rpartition(".")[2])
@@ -294,7 +293,7 @@ class StreamServer:
     def _beat_all(self) -> None:
         for active in self._active.values():
             active.sender.heartbeat()
-        for sender in self._linger:
+        for _, sender in self._linger.streams():
             if sender.kept:
                 sender.heartbeat()
 
