@@ -8,8 +8,9 @@ from caravan_contracts import references
 from caravan_contracts.context import DEFAULT_TENANT
 from caravan_contracts.errors import InvalidRequest, PermissionDenied, SecretInConfig
 from caravan_contracts.registry import ModelSpec, ProviderSpec
+from caravan_contracts.routes import RouteSpec
 
-from caravan_registry import rules
+from caravan_registry import routes, rules
 from caravan_registry.errors import parse, refuse
 
 
@@ -20,6 +21,11 @@ def of_provider(spec: ProviderSpec) -> dict[str, Any]:
 
 def of_model(spec: ModelSpec) -> dict[str, Any]:
     """The stored body of a model."""
+    return spec.model_dump(mode="json")
+
+
+def of_route(spec: RouteSpec) -> dict[str, Any]:
+    """The stored body of a route: complete, so that a later version's defaults change no route that stands."""
     return spec.model_dump(mode="json")
 
 
@@ -51,6 +57,19 @@ def checked_model(id: str, body: dict[str, Any]) -> ModelSpec:
     refuse(rules.id_problem(spec.provider_resource_id, "the provider's own model id"), "body.provider_resource_id")
     refuse(rules.aliases_problem(spec.aliases), "body.aliases")
     refuse(rules.metadata_problem(spec.metadata), "body.metadata")
+    return spec
+
+
+def checked_route(id: str, body: dict[str, Any]) -> RouteSpec:
+    """A route that somebody asks for; its targets may join later. Raises InvalidRequest."""
+    refuse(rules.json_problem(body), "body")
+    refuse(rules.id_problem(id, "the route's id"), "id")
+    body = routes.normalized(body)
+    for path, reason in routes.unknown_keys(body):
+        raise InvalidRequest(reason, param=".".join(["body", *map(str, path)])[:200])
+    spec = parse(RouteSpec, body, "body")
+    for place, target in enumerate(spec.targets):
+        refuse(routes.target_problem(id, target.model), f"body.targets.{place}")
     return spec
 
 

@@ -48,6 +48,8 @@ async def _wanted(change: Change, stack: Stack) -> Wanted:
     for name, model in stack.models.items():
         if (ResourceKind.PROVIDER, model.provider_id) in wanted:
             wanted[ResourceKind.MODEL, name] = bodies.of_model(model)
+    for name, route in stack.routes.items():
+        wanted[ResourceKind.ROUTE, name] = bodies.of_route(route)
     return wanted
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from caravan_contracts import subjects
 from caravan_contracts.context import DEFAULT_TENANT, RequestContext
@@ -22,6 +22,7 @@ from caravan_contracts.registry import (
     SnapshotRequest,
     Source,
 )
+from caravan_contracts.routes import RouteSpec
 
 from caravan_registry import bodies, reports, rules
 from caravan_registry.follower import Follower
@@ -48,18 +49,11 @@ class RegistryService:
     async def put(self, request: PutResource, context: RequestContext) -> Changed:
         """Create or replace. Raises InvalidRequest, SecretInConfig, PermissionDenied, Conflict, DependencyDown."""
         tenant = _administered(context)
-        if request.kind is ResourceKind.PROVIDER:
-            body = bodies.of_provider(bodies.checked_provider(tenant, request.id, request.body))
-        else:
-            spec = bodies.checked_model(request.id, request.body)
-            body = bodies.of_model(spec)
+        body, check = _checked(tenant, request)
         async with self._change(context) as change:
             before = await change.get(tenant, request.kind, request.id)
             _check_revision(request, before)
-            if request.kind is ResourceKind.PROVIDER:
-                await _check_owner(change, tenant, request.id)
-            else:
-                await _check_model(change, tenant, request.id, spec)
+            await check(change)
             if before is not None and before.source is Source.API and _same(before, body):
                 made = before
             else:
@@ -126,6 +120,19 @@ def _administered(context: RequestContext) -> str:
         raise InvalidRequest(f"the tenant {principal.tenant[:80]!r} is no name of a tenant") from error
 
 
+def _checked(tenant: str, request: PutResource) -> tuple[dict[str, Any], Callable[[Change], Awaitable[None]]]:
+    """The body to store, and what has to hold of everything that is there already."""
+    name = request.id
+    if request.kind is ResourceKind.PROVIDER:
+        provider = bodies.checked_provider(tenant, name, request.body)
+        return bodies.of_provider(provider), lambda change: _check_owner(change, tenant, name)
+    if request.kind is ResourceKind.ROUTE:
+        route = bodies.checked_route(name, request.body)
+        return bodies.of_route(route), lambda change: _check_route(change, tenant, name, route)
+    model = bodies.checked_model(name, request.body)
+    return bodies.of_model(model), lambda change: _check_model(change, tenant, name, model)
+
+
 def _same(before: Resource, body: dict[str, object]) -> bool:
     stored = bodies.of_provider(before.provider) if before.kind is ResourceKind.PROVIDER else before.body
     return stored == body
@@ -157,5 +164,18 @@ async def _check_model(change: Change, tenant: str, id: str, spec: ModelSpec) ->
             "the id as <provider id>/<the provider's own model id>",
             param="provider_id",
         )
+    if taken := await change.routes_named([tenant], [id, *spec.aliases]):
+        raise Conflict(f"{taken[0]!r} is the name of a route: choose another, or remove the route", param="id")
     if spec.aliases and (others := await change.named(tenant, id, spec.aliases)):
         raise Conflict(f"an alias is the name of another model already: {', '.join(others)}", param="aliases")
+
+
+async def _check_route(change: Change, tenant: str, id: str, spec: RouteSpec) -> None:
+    """A name means one thing: where a model has it, the model would be used and never the route."""
+    tenants = [tenant] if tenant == DEFAULT_TENANT else [tenant, DEFAULT_TENANT]
+    if others := await change.models_named(tenants, [id]):
+        raise Conflict(f"{id[:200]!r} is a name of the model {others[0]!r}: a route needs one of its own", param="id")
+    if found := await change.routes_named(tenants, [target.model for target in spec.targets]):
+        raise Conflict(f"the target {found[0]!r} is a route itself: name the models it stands for", param="targets")
+    if above := await change.routes_to(tenant, id):
+        raise Conflict(f"{id[:200]!r} is a target of the route {above[0]!r}: a route names no route", param="id")

@@ -29,6 +29,14 @@ WHERE tenant = $1 AND kind = 'model' AND id <> $2
 ORDER BY id LIMIT 5
 """
 
+_MODELS_NAMED = """
+SELECT id FROM registry_resources
+WHERE tenant = ANY($1) AND kind = 'model'
+  AND (id = ANY($2) OR body -> 'aliases' ?| $2)
+  AND NOT coalesce((body ->> 'disabled')::boolean, false)
+ORDER BY id LIMIT 5
+"""
+
 
 def _resource(row: Any) -> Resource:
     body = row["body"]
@@ -100,6 +108,28 @@ class Change:
     async def named(self, tenant: str, id: str, aliases: list[str]) -> list[str]:
         """Ids of other models of `tenant` that go by one of `aliases`."""
         rows = await self._connection.fetch(_NAMED, tenant, id, aliases)
+        return [row["id"] for row in rows]
+
+    async def models_named(self, tenants: list[str], names: list[str]) -> list[str]:
+        """Ids of the models of these tenants that go by one of `names`."""
+        return [row["id"] for row in await self._connection.fetch(_MODELS_NAMED, tenants, names)]
+
+    async def routes_named(self, tenants: list[str], names: list[str]) -> list[str]:
+        """Which of `names` are routes of these tenants."""
+        rows = await self._connection.fetch(
+            "SELECT id FROM registry_resources WHERE kind = 'route' AND tenant = ANY($1) AND id = ANY($2) ORDER BY id",
+            tenants,
+            names,
+        )
+        return [row["id"] for row in rows]
+
+    async def routes_to(self, tenant: str, target: str) -> list[str]:
+        """Ids of the routes of `tenant` that have `target` among their targets."""
+        rows = await self._connection.fetch(
+            "SELECT id FROM registry_resources WHERE kind = 'route' AND tenant = $1 AND body @> $2 ORDER BY id LIMIT 5",
+            tenant,
+            {"targets": [{"model": target}]},
+        )
         return [row["id"] for row in rows]
 
     async def put(self, tenant: str, kind: ResourceKind, id: str, source: Source, body: dict[str, Any]) -> Resource:

@@ -1,8 +1,8 @@
-"""The stack file ``caravan.yaml``: which providers and models a mesh begins with.
+"""The stack file ``caravan.yaml``: which providers, models and routes a mesh begins with.
 
 - :mod:`sources`: a file, or the name of a ready-made stack
 - :mod:`document`: YAML with the line of everything in it
-- :mod:`keys`, :mod:`providers`, :mod:`models`: what may stand where
+- :mod:`keys`, :mod:`providers`, :mod:`models`, :mod:`routes`: what may stand where
 - :mod:`read`: all of it together
 - :mod:`schema`: the same as JSON Schema, for editors
 """

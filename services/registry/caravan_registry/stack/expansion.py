@@ -12,17 +12,33 @@ from caravan_registry.stack.problems import Problems
 
 
 def expand(
-    entry: Entry, environ: Mapping[str, str], problems: Problems, *, secret: bool = False, literal: bool = True
+    entry: Entry,
+    environ: Mapping[str, str],
+    problems: Problems,
+    *,
+    secret: bool = False,
+    literal: bool = True,
+    secrets: bool = True,
 ) -> Any:
     """The value with its references replaced, except in secrets: a worker resolves those. Mistakes are told with
-    their line and leave None. `literal` looks for secrets that are written out as well."""
+    their line and leave None. `literal` looks for secrets that are written out as well; without `secrets` no key
+    makes its value one, whatever it is called (`first_token`)."""
     if isinstance(entry.value, dict):
         return {
-            key: expand(part, environ, problems, secret=secret or references.is_secret(key), literal=literal)
+            key: expand(
+                part,
+                environ,
+                problems,
+                secret=secret or (secrets and references.is_secret(key)),
+                literal=literal,
+                secrets=secrets,
+            )
             for key, part in entry.value.items()
         }
     if isinstance(entry.value, list):
-        return [expand(part, environ, problems, secret=secret, literal=literal) for part in entry.value]
+        return [
+            expand(part, environ, problems, secret=secret, literal=literal, secrets=secrets) for part in entry.value
+        ]
     try:
         value = references.expand(entry.value, environ, keep_secrets=True, secret=secret)
     except references.BadReference as error:

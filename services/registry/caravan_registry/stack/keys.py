@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from caravan_contracts.routes import RouteSpec
+
 from caravan_registry.stack.document import Entry
 from caravan_registry.stack.problems import Problems, did_you_mean
 
@@ -12,6 +14,7 @@ TOP: Final = {
     "version": "version",
     "providers": "providers",
     "models": "models",
+    "routes": "routes",
     "registered_resources": "registered_resources",
 }
 PROVIDER: Final = {
@@ -35,6 +38,7 @@ MODEL: Final = {
     "aliases": "aliases",
     "metadata": "metadata",
 }
+ROUTE: Final = {"id": "id", "name": "id", **{name: name for name in RouteSpec.model_fields}}
 RESOURCES: Final = {"models": "models"}
 
 IGNORED_TOP: Final = frozenset(

@@ -11,8 +11,9 @@ from typing import Any
 
 from caravan_contracts import references
 from caravan_contracts.registry import ModelSpec, ProviderSpec
+from caravan_contracts.routes import RouteSpec
 
-from caravan_registry.stack import keys, models, providers
+from caravan_registry.stack import keys, models, providers, routes
 from caravan_registry.stack.document import Entry, parse
 from caravan_registry.stack.problems import Problem, Problems, StackError
 from caravan_registry.stack.sources import read_text
@@ -30,6 +31,7 @@ class Stack:
     """The file's path or the ready-made stack's name."""
     providers: dict[str, ProviderSpec] = field(default_factory=dict)
     models: dict[str, ModelSpec] = field(default_factory=dict)
+    routes: dict[str, RouteSpec] = field(default_factory=dict)
 
 
 def load(path_or_name: str | Path | None = None, environ: Mapping[str, str] | None = None) -> Stack:
@@ -75,6 +77,9 @@ def effective(path_or_name: str | Path | None = None, environ: Mapping[str, str]
             }
             for name, spec in stack.models.items()
         ],
+        "routes": [
+            {"id": name, **spec.model_dump(mode="json", exclude_defaults=True)} for name, spec in stack.routes.items()
+        ],
     }
 
 
@@ -93,7 +98,9 @@ def _read(path_or_name: str | Path | None, environ: Mapping[str, str] | None) ->
     if registered is not None and registered.value is not None:
         below = keys.fields(registered, keys.RESOURCES, keys.IGNORED_RESOURCES, "registered_resources", problems)
         entries = entries + keys.items(below.get("models"), "registered_resources.models", problems)
-    return Stack(source, found.specs, models.read(entries, found, environment, problems)), problems
+    named = models.read(entries, found, environment, problems)
+    rows = keys.items(top.get("routes"), "routes", problems)
+    return Stack(source, found.specs, named, routes.read(rows, found, named, environment, problems)), problems
 
 
 def _check_version(entry: Entry | None, problems: Problems) -> None:

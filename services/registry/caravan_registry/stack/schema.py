@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from caravan_contracts.registry import ModelType
+from caravan_contracts.routes import RouteSpec
 
 from caravan_registry.stack.providers import KNOWN_TYPES
 
@@ -19,7 +20,7 @@ def json_schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Caravan stack file",
-        "description": "Which providers and models a mesh begins with.",
+        "description": "Which providers, models and routes a mesh begins with.",
         "type": "object",
         "properties": {
             "version": {"enum": [1, 2, "1", "2"]},
@@ -36,12 +37,17 @@ def json_schema() -> dict[str, Any]:
                 "type": ["array", "null"],
                 "items": model,
             },
+            "routes": {
+                "description": "One name for several models: which is asked first, and what is done when it fails.",
+                "type": ["array", "null"],
+                "items": {"$ref": "#/$defs/route"},
+            },
             "registered_resources": {
                 "type": ["object", "null"],
                 "properties": {"models": {"type": ["array", "null"], "items": model}},
             },
         },
-        "$defs": {"provider": _provider(), "model": _model()},
+        "$defs": {"provider": _provider(), "model": _model(), **_routes()},
     }
 
 
@@ -108,3 +114,32 @@ def _model() -> dict[str, Any]:
         "anyOf": [{"required": ["id"]}, {"required": ["model_id"]}, {"required": ["identifier"]}],
         "additionalProperties": False,
     }
+
+
+def _routes() -> dict[str, Any]:
+    """Derived from the contract: a field that is added there can be written at once."""
+    made = RouteSpec.model_json_schema(ref_template="#/$defs/{model}")
+    parts: dict[str, Any] = made.pop("$defs")
+    name = {**_TEXT_OR_EMPTY, "description": "The name clients write as `model`; empty leaves the route out."}
+    route = {
+        **made,
+        "properties": {"id": name, "name": name, **made["properties"]},
+        "anyOf": [{"required": ["id"]}, {"required": ["name"]}],
+    }
+    targets = route["properties"]["targets"]
+    targets["items"] = {"anyOf": [{**_TEXT_OR_EMPTY, "description": "The target's model."}, targets["items"]]}
+    for part in (route, *parts.values()):
+        if part.get("type") == "object":
+            part["additionalProperties"] = False
+            part["properties"] = {key: _or_reference(value) for key, value in part["properties"].items()}
+    return {"route": route, **parts}
+
+
+def _or_reference(schema: dict[str, Any]) -> dict[str, Any]:
+    """A number, a switch or a choice may come from the environment."""
+    options = schema.get("anyOf") or [schema]
+    if not any("enum" in option or option.get("type") in ("integer", "number", "boolean") for option in options):
+        return schema
+    rest = {key: value for key, value in schema.items() if key in ("title", "description", "default")}
+    bare = [{key: value for key, value in option.items() if key not in rest} for option in options]
+    return {**rest, "anyOf": [*bare, _REFERENCE]}
