@@ -90,9 +90,8 @@ class InferenceClient:
         """Send OpenAI's JSON `body`; returns once a worker accepted. Raises InvalidRequest, ModelNotFound and
         whatever :meth:`Router.send` raises."""
         facts = read_request(verb, body)
-        await self._view.need(_PATIENCE)
         tenant = context.principal.tenant
-        target = self._view.catalog.resolve(facts.model, tenant)
+        target = await self._view.resolve(facts.model, tenant, _PATIENCE)
         wanted = _WANTED[verb]
         if target.model_type not in wanted:
             raise InvalidRequest(

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable
 
 from caravan_contracts import subjects as s
 from caravan_contracts.context import SYSTEM, RequestContext
-from caravan_contracts.errors import CaravanError, DependencyDown
+from caravan_contracts.errors import CaravanError, DependencyDown, ModelNotFound
 from caravan_contracts.registry import (
     ChangeFact,
     Resource,
@@ -24,7 +25,7 @@ from caravan_contracts.registry import (
 from pydantic import ValidationError
 
 from caravan_bus import metrics
-from caravan_bus.catalog import Catalog
+from caravan_bus.catalog import Catalog, ModelTarget
 from caravan_bus.pauses import pauses
 from caravan_bus.requests import Requester
 from caravan_bus.tasks import cancel_and_wait
@@ -38,6 +39,8 @@ _OTHERS = 4
 BACK_SECONDS = 5.0
 """For so long nobody has spoken of the revision known here before an older one is believed: PostgreSQL was restored.
 One registry that is behind, beside others that are not, is passed over."""
+SETTLING_SECONDS = 20.0
+"""Within so long of its start a provider may still be found to have the model that somebody asks for."""
 
 
 class RegistryView:
@@ -50,10 +53,13 @@ class RegistryView:
         self._task: asyncio.Task[None] | None = None
         self._stale = asyncio.Event()
         self._loaded = asyncio.Event()
+        self._changed = asyncio.Event()
+        """Set, and replaced, at each change."""
         self.catalog = Catalog(())
         self.revision = -1
         self._confirmed = 0.0
         """When a registry last spoke of this revision, or of a newer one; on the loop's clock."""
+        self._began = time.time()
         self.on_change: list[Callable[[], None]] = []
 
     async def start(self) -> None:
@@ -90,6 +96,36 @@ class RegistryView:
         if not self._loaded.is_set() and not await self.wait_loaded(timeout):
             raise DependencyDown("the registry of models could not be read yet; try again shortly", retry_after=2)
 
+    async def resolve(self, model: str, tenant: str, patience: float) -> ModelTarget:
+        """See :meth:`Catalog.resolve`. While providers that have just started are not heard of yet, a model that is
+        not there is waited for, at most `patience` seconds: whoever asks right after a start should not be told that
+        there are no models. Raises ModelNotFound, DependencyDown."""
+        await self.need(patience)
+        try:
+            return self.catalog.resolve(model, tenant)
+        except ModelNotFound:
+            if not self._settling(tenant):
+                raise
+        try:
+            async with asyncio.timeout(patience):
+                while True:
+                    await self._changed.wait()
+                    try:
+                        return self.catalog.resolve(model, tenant)
+                    except ModelNotFound:
+                        if not self._settling(tenant):
+                            raise
+        except TimeoutError:
+            return self.catalog.resolve(model, tenant)
+
+    def _settling(self, tenant: str) -> bool:
+        now = time.time()
+        return any(
+            provider.body.get("status", "unknown") == "unknown"
+            and now - max(provider.created, self._began) < SETTLING_SECONDS
+            for provider in self.catalog.providers(tenant)
+        )
+
     def _on_fact(self, message: Message) -> None:
         try:
             fact = ChangeFact.model_validate_json(message.data)
@@ -123,6 +159,8 @@ class RegistryView:
         self.revision = revision
         self._confirmed = asyncio.get_running_loop().time()
         metrics.REGISTRY_REVISION.set(revision)
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
         for callback in self.on_change:
             callback()
 
