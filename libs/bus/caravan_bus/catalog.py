@@ -1,6 +1,11 @@
 """Which provider serves the model that a client wrote. Pure: built from the registry's resources, change by change.
 
-A name is looked up in this order, at each step in the caller's own tenant before the shared tenant `default`:
+:meth:`Catalog.route` is asked first: a route answers for its id, unless a model resource of the same tenant has that
+very id (the registry lets nobody make both; discovery may). So a route hides aliases and bare names, and what a tenant
+owns hides what is shared. A route's targets are looked up as models, in the tenant that owns the route: never routes.
+
+The name of a model is looked up in this order, at each step in the caller's own tenant before the shared tenant
+`default`:
 
 1. the id of a model resource, as it was registered or discovered (``ollama/llama3.2:3b``, ``house-model``)
 2. ``<provider id>/<the provider's own model id>``
@@ -21,6 +26,7 @@ from typing import Final
 from caravan_contracts.context import DEFAULT_TENANT
 from caravan_contracts.errors import ModelNotFound
 from caravan_contracts.registry import UNLISTED_TYPES, ModelSpec, ModelType, Resource, ResourceKind, key_of
+from caravan_contracts.routes import RouteSpec
 from pydantic import ValidationError
 
 MAX_LISTED: Final = 10
@@ -48,6 +54,24 @@ class ModelTarget:
         return self.resource.id if self.resource is not None else f"{self.provider_id}/{self.resource_id}"
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A name that stands for several targets."""
+
+    resource: Resource
+    spec: RouteSpec
+
+    @property
+    def id(self) -> str:
+        """What clients write as `model`."""
+        return self.resource.id
+
+    @property
+    def tenant(self) -> str:
+        """Who owns it, and in whose name its targets are looked up."""
+        return self.resource.tenant
+
+
 Named = dict[str, dict[str, ModelTarget]]
 """Name -> {id of the model resource: target}."""
 
@@ -64,6 +88,7 @@ class _Scope:
     qualified: Named = field(default_factory=dict)
     aliases: Named = field(default_factory=dict)
     bare: Named = field(default_factory=dict)
+    routes: dict[str, Route] = field(default_factory=dict)
 
 
 class Catalog:
@@ -72,14 +97,16 @@ class Catalog:
     def __init__(self, resources: Iterable[Resource] = ()) -> None:
         self._rows: dict[str, Resource] = {}
         self._scopes: dict[str, _Scope] = {}
+        self._routes = 0
         self.unreadable: dict[str, str] = {}
-        """Keys of models whose body this version cannot read, and why. They resolve to nothing."""
+        """Keys of models and routes whose body this version cannot read, and why. They resolve to nothing."""
         self.apply(resources)
 
     def replace(self, resources: Iterable[Resource]) -> None:
         """Forget everything and begin with `resources`."""
         self._rows.clear()
         self._scopes.clear()
+        self._routes = 0
         self.unreadable.clear()
         self.apply(resources)
 
@@ -89,6 +116,7 @@ class Catalog:
             key = key_of(resource.tenant, resource.kind, resource.id)
             self._drop(key)
             self._rows[key] = resource
+            self._routes += resource.kind is ResourceKind.ROUTE
             self._add(key, resource)
         for key in removed:
             self._drop(key)
@@ -108,6 +136,26 @@ class Catalog:
         if target is None:
             raise self._unknown(model, tenant)
         return target
+
+    def route(self, name: str, tenant: str = DEFAULT_TENANT) -> Route | None:
+        """The route of that name; None when the name is a model's, or nobody's."""
+        if not self._routes:
+            return None  # most have none, and this is asked for each request
+        for scope in self._visible(tenant):
+            if name in scope.models:
+                return None
+            route = scope.routes.get(name)
+            if route is not None:
+                return route
+        return None
+
+    def routes(self, tenant: str = DEFAULT_TENANT) -> list[Resource]:
+        """Every route the tenant may use, by id; a tenant's own hides a shared one of the same id."""
+        seen: dict[str, Resource] = {}
+        for scope in self._visible(tenant):
+            for name, route in scope.routes.items():
+                seen.setdefault(name, route.resource)
+        return [seen[name] for name in sorted(seen)]
 
     def type_of(self, provider_id: str, resource_id: str, tenant: str = DEFAULT_TENANT) -> ModelType | None:
         """What a provider's model is for, by the provider's own id of it; None when it is not registered."""
@@ -158,9 +206,11 @@ class Catalog:
             if _takes_unlisted(resource):
                 scope.unlisted.add(resource.id)
             return
-        if resource.kind is not ResourceKind.MODEL:
-            return
         try:
+            if resource.kind is ResourceKind.ROUTE:
+                scope.routes[resource.id] = Route(resource, RouteSpec.model_validate(resource.body))
+            if resource.kind is not ResourceKind.MODEL:
+                return
             spec = resource.model
         except ValidationError as error:
             self.unreadable[key] = str(error)
@@ -178,6 +228,7 @@ class Catalog:
         self.unreadable.pop(key, None)
         if resource is None:
             return
+        self._routes -= resource.kind is ResourceKind.ROUTE
         scope = self._scopes[resource.tenant]
         scope.size -= 1
         if scope.size == 0:
@@ -187,7 +238,8 @@ class Catalog:
             scope.providers.pop(resource.id, None)
             scope.unlisted.discard(resource.id)
             return
-        if resource.kind is not ResourceKind.MODEL:
+        if resource.kind is ResourceKind.ROUTE:
+            scope.routes.pop(resource.id, None)
             return
         scope.disabled.discard(resource.id)
         if scope.models.pop(resource.id, None) is not None:
@@ -230,7 +282,7 @@ class Catalog:
 
     def _unknown(self, model: str, tenant: str) -> ModelNotFound:
         shown = f"The model '{model[:MAX_QUOTED]}' does not exist."
-        ids = [resource.id for resource in self.models(tenant)]
+        ids = [resource.id for resource in (*self.models(tenant), *self.routes(tenant))]
         if not ids:
             hint = (
                 "There is no model yet: name a provider in the stack file (caravan.yaml), its models are then "

@@ -58,6 +58,30 @@ QUEUE_WAIT = Histogram(
 )
 QUEUE_DEPTH = Gauge("caravan_queue_depth", "Requests waiting for a free slot", ("provider",))
 RETRIES = Counter("caravan_reroutes_total", "Requests sent again because their worker was lost")
+ATTEMPTS = Counter(
+    "caravan_route_attempts_total",
+    "Times a target of a route was asked: ok, or how it failed",
+    ("route", "target", "outcome"),
+)
+TARGET_RETRIES = Counter(
+    "caravan_target_retries_total",
+    'Tries again at the same target, by what failed; no route is ""',
+    ("route", "reason"),
+)
+FAILOVERS = Counter(
+    "caravan_failovers_total",
+    "Requests that went on to the next target, by what failed",
+    ("route", "reason"),
+)
+CONTINUATIONS = Counter(
+    "caravan_stream_continuations_total",
+    "Streams that broke after their first byte: by prefill or replay, finished already, or none (an error)",
+    ("route", "how"),
+)
+RETRY_BUDGET_SPENT = Counter(
+    "caravan_retry_budget_spent_total", "Tries again that the budget of their model did not allow", ("route",)
+)
+TARGET_OPEN = Gauge("caravan_target_open", "1 while a target is left alone because it failed too often", ("target",))
 STREAMS_OPEN = Gauge("caravan_streams_open", "Streams under way in this process")
 RESENDS = Gauge("caravan_stream_resends_total", "Frames this process sent again")
 GAPS = Gauge("caravan_stream_gaps_total", "Gaps this process noticed and had filled")

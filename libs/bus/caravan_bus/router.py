@@ -212,6 +212,10 @@ class Router:
         """Requests in line for `provider`."""
         return len(self._lines.get(provider, ()))
 
+    def has_room(self, provider: str) -> bool:
+        """Whether a request for `provider` would find a free slot at once."""
+        return not self.waiting(provider) and any(entry.free(provider) > 0 for entry in self._table.workers(provider))
+
     async def _admit(self, request: Outbound, stream: RoutedStream) -> tuple[StreamReader, WorkerEntry]:
         provider = request.spec.provider
         refused: _Refused = {}

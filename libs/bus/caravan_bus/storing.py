@@ -16,10 +16,10 @@ import orjson
 from caravan_contracts import headers as h
 from caravan_contracts.completions import Head, encode_job
 from caravan_contracts.context import RequestContext
-from caravan_contracts.inference import Summary
+from caravan_contracts.inference import CallSpec, Summary
 from caravan_contracts.openai import RequestFacts
 
-from caravan_bus.router import RoutedStream
+from caravan_bus.routing.failover import Failover
 from caravan_bus.stream.reader import Sink
 from caravan_bus.work.outbox import Outbox
 from caravan_bus.work.queue import Job, new_job_id
@@ -35,7 +35,7 @@ class Storing:
         self._outbox = outbox
         self._room = max_taped
 
-    def tape(self, stream: RoutedStream, body: bytes, context: RequestContext, facts: RequestFacts) -> Taped:
+    def tape(self, stream: Failover, body: bytes, context: RequestContext, facts: RequestFacts) -> Taped:
         """`stream`, copied for the queue; `body` is the request as the client wrote it."""
         return Taped(self, stream, body, context, facts)
 
@@ -60,10 +60,10 @@ class Storing:
 
 
 class Taped:
-    """The answer to a request, read like :class:`RoutedStream`. Nothing is kept of one that does not end well."""
+    """The answer to a request, read like :class:`Failover`. Nothing is kept of one that does not end well."""
 
     def __init__(
-        self, storing: Storing, stream: RoutedStream, body: bytes, context: RequestContext, facts: RequestFacts
+        self, storing: Storing, stream: Failover, body: bytes, context: RequestContext, facts: RequestFacts
     ) -> None:
         self._storing = storing
         self._stream = stream
@@ -77,16 +77,31 @@ class Taped:
 
     @property
     def summary(self) -> Summary | None:
-        """See :attr:`RoutedStream.summary`."""
+        """See :attr:`Failover.summary`."""
         return self._stream.summary
 
     @property
     def worker(self) -> str:
-        """See :attr:`RoutedStream.worker`."""
+        """See :attr:`Failover.worker`."""
         return self._stream.worker
 
+    @property
+    def spec(self) -> CallSpec:
+        """See :attr:`Failover.spec`."""
+        return self._stream.spec
+
+    @property
+    def target(self) -> str:
+        """See :attr:`Failover.target`."""
+        return self._stream.target
+
+    @property
+    def attempts(self) -> int:
+        """See :attr:`Failover.attempts`."""
+        return self._stream.attempts
+
     async def read(self) -> bytes:
-        """See :meth:`RoutedStream.read`."""
+        """See :meth:`Failover.read`."""
         data = await self._stream.read()
         self.copy(data)
         if self._stream.summary is not None:
@@ -94,14 +109,14 @@ class Taped:
         return data
 
     async def pump(self, sink: Sink) -> bytes:
-        """See :meth:`RoutedStream.pump`."""
+        """See :meth:`Failover.pump`."""
         last = await self._stream.pump(_Copying(self, sink))
         self.copy(last)
         await self._ended_well()
         return last
 
     async def read_all(self, limit: int) -> bytes:
-        """See :meth:`RoutedStream.read_all`."""
+        """See :meth:`Failover.read_all`."""
         answer = await self._stream.read_all(limit)
         await self._keep(answer)
         return answer

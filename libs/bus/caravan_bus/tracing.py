@@ -29,6 +29,8 @@ MESSAGING_SYSTEM: Final = "messaging.system"
 DESTINATION: Final = "messaging.destination.name"
 OPERATION_TYPE: Final = "messaging.operation.type"
 SERVER_ADDRESS: Final = "server.address"
+TARGET: Final = "caravan.target"
+ATTEMPT: Final = "caravan.attempt"
 OPERATION_NAMES: Final = {
     "chat": "chat",
     "completions": "text_completion",

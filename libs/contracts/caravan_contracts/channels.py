@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from caravan_contracts import completions as c
 from caravan_contracts import models as m
 from caravan_contracts import registry as r
+from caravan_contracts import routing as ro
 from caravan_contracts import subjects as s
 from caravan_contracts.inference import MODELS, Verb
 from caravan_contracts.work import QUEUES
@@ -258,5 +259,23 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         CALLERS,
         "the registry's revision, once a second",
         request=r.RevisionBeat,
+    ),
+    Channel(
+        "routing.target",
+        s.ROUTING_TARGET,
+        Pattern.FACT,
+        CALLERS,
+        CALLERS,
+        "a target that is to be left alone, or is back: every process that asks acts alike",
+        request=ro.TargetFact,
+    ),
+    Channel(
+        "routing.load",
+        s.ROUTING_LOAD,
+        Pattern.FACT,
+        CALLERS,
+        CALLERS,
+        "what a process has under way at targets with limits",
+        request=ro.LoadFact,
     ),
 )
