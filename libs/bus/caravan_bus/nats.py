@@ -200,18 +200,21 @@ class _TapClient(Client):
         if word == b"PONG":
             await self._process_pong()
         elif word == b"-ERR":
-            await self._refused(rest.strip(b" '").decode("utf-8", "replace").lower())
+            await refused(self, rest.decode("utf-8", "replace"))
         elif word == b"INFO":
             await self._process_info(orjson.loads(rest))
         else:
             await self._process_op_err(nats.errors.ProtocolError(f"unknown word {word[:40]!r}"))
 
-    async def _refused(self, why: str) -> None:
-        """nats-py would leave for ever; a user that a reload took away may be given back by the next."""
-        error = nats.errors.Error(f"nats: {why}")
-        await self._error_cb(error)
-        if not why.startswith(_NO_END):
-            await self._process_op_err(error)
+
+async def refused(client: Client, why: str) -> None:
+    """An -ERR of the server: nats-py would leave for ever; a user that a reload took away may be given back by the
+    next."""
+    why = why.strip(" '").lower()
+    error = nats.errors.Error(f"nats: {why}")
+    await client._error_cb(error)
+    if not why.startswith(_NO_END):
+        await client._process_op_err(error)
 
 
 class _NatsSubscription:

@@ -12,7 +12,7 @@ from faststream.nats import NatsBroker
 from nats import errors
 
 from caravan_bus.control.messages import Answering, Counts
-from caravan_bus.nats import NatsOptions
+from caravan_bus.nats import NatsOptions, refused
 
 log = logging.getLogger(__name__)
 
@@ -45,12 +45,22 @@ async def start(broker: NatsBroker) -> bool:
     while True:
         try:
             await broker.start()
+            _never_leave(broker)
             return True
         except Exception as error:  # noqa: BLE001 - nats-py raises bare errors of many kinds while connecting
             log.info("waiting for NATS: %r", error)
             await broker.stop()
         await asyncio.sleep(pause * random.uniform(0.5, 1.0))
         pause = min(_LONGEST_PAUSE, pause * 2)
+
+
+def _never_leave(broker: NatsBroker) -> None:
+    """A refusal is not the end, as on our other connection: nats-py would close this one for ever, and FastStream's
+    callback would end nats-py's reconnecting by an exception."""
+    connection = broker._connection
+    if connection is not None:
+        connection._error_cb = _on_error
+        connection._process_err = partial(refused, connection)  # type: ignore[method-assign]
 
 
 async def drain(broker: NatsBroker, timeout: float, counts: Counts | None = None) -> None:
