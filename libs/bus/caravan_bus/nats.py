@@ -16,15 +16,20 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-import nats.errors
 import orjson
 from caravan_contracts.errors import DependencyDown
-from nats.aio.client import Client
-from nats.aio.client import Server as NatsServer
-from nats.aio.transport import TcpTransport
 
-from caravan_bus.transport import Callback, Message, Subscription, call_all
-from caravan_bus.wire import Wire
+from caravan_bus.lazily import lazily
+
+lazily("aiohttp")
+
+import nats.errors  # noqa: E402
+from nats.aio.client import Client  # noqa: E402
+from nats.aio.client import Server as NatsServer  # noqa: E402
+from nats.aio.transport import TcpTransport  # noqa: E402
+
+from caravan_bus.transport import Callback, Message, Subscription, call_all  # noqa: E402
+from caravan_bus.wire import Wire  # noqa: E402
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,10 @@ from typing import Final
 from caravan_bus.stream.sender import StreamSender
 
 LINGER_SECONDS: Final = 15.0
-LINGER_BYTES: Final = 8 * 1024 * 1024
+LINGER_BYTES: Final = 4 * 1024 * 1024
 """How long, and how much, of ended streams is kept for receivers that lost the tail."""
+_OVERHEAD: Final = 2048
+"""What a stream takes beside its bytes: of short answers it is the most."""
 
 
 class Lingering:
@@ -30,9 +32,9 @@ class Lingering:
 
     def keep(self, stream: str, sender: StreamSender) -> None:
         """`stream` has ended."""
-        size = sender.kept
-        if not size:
+        if not sender.kept:
             return
+        size = sender.kept + _OVERHEAD
         self.forget(stream)
         self._kept[stream] = (asyncio.get_running_loop().time() + LINGER_SECONDS, size, sender)
         self.size += size

@@ -57,7 +57,8 @@ class StreamSender:
         self.resends = 0
         self._accepted = False
         self._cancelled = False
-        self._frames: deque[tuple[int, bytes]] = deque()
+        self._frames: deque[bytes] = deque()
+        """The last one is number `seq`, and none is missing before it."""
         self._kept = 0
         self._room: asyncio.Future[None] | None = None
         self._loop = asyncio.get_running_loop()
@@ -109,7 +110,7 @@ class StreamSender:
             self._push(_DATA, tail[: f.MAX_DATA])
             tail = tail[f.MAX_DATA :]
         self.seq += 1
-        self._keep(self.seq, f.encode_end(self.seq, orjson.dumps(summary.to_dict()), tail))
+        self._keep(f.encode_end(self.seq, orjson.dumps(summary.to_dict()), tail))
         self.ended = True
 
     def fail(self, error: CaravanError) -> None:
@@ -130,15 +131,15 @@ class StreamSender:
     def acknowledged(self, seq: int) -> None:
         """The receiver has everything up to `seq`."""
         frames = self._frames
-        while frames and frames[0][0] <= seq:
-            self._kept -= len(frames.popleft()[1]) - _HEADER
+        for _ in range(min(len(frames), len(frames) - (self.seq - seq))):
+            self._kept -= len(frames.popleft()) - _HEADER
         if self._kept < self.window:
             self._wake()
 
     def resend(self, seq: int) -> None:
         """Send everything after `seq` again."""
         self.acknowledged(seq)
-        for _, frame in self._frames:
+        for frame in self._frames:
             self.resends += 1
             self._publish(frame)
 
@@ -151,12 +152,12 @@ class StreamSender:
 
     def _push(self, kind: int, payload: bytes) -> None:
         seq = self.seq = self.seq + 1
-        self._keep(seq, _pack(kind, seq) + payload)
+        self._keep(_pack(kind, seq) + payload)
 
-    def _keep(self, seq: int, frame: bytes) -> None:
+    def _keep(self, frame: bytes) -> None:
         if self._cancelled:
             return
-        self._frames.append((seq, frame))
+        self._frames.append(frame)
         self._kept += len(frame) - _HEADER  # as the receiver counts, or many tiny frames would end in a deadlock
         self._accepted = True
         self.last_sent = self._loop.time()

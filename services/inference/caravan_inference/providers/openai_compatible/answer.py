@@ -60,6 +60,10 @@ class Client(Protocol):
         """Send; returns with status and headers. Raises OSError, TimeoutError, InvalidRequest."""
         ...
 
+    async def get(self, path: str, headers: Mapping[str, str]) -> Answer:
+        """Ask; returns with status and headers. Raises as :meth:`post`."""
+        ...
+
     def release(self, answer: Answer) -> None:
         """It is over."""
         ...

@@ -15,7 +15,6 @@ _HIGH: Final = 256 * 1024
 """Bytes read ahead per exchange before the upstream is held back."""
 _MAX_HEAD: Final = 128 * 1024
 """Most bytes before the end of an answer's headers."""
-_READ: Final = 64 * 1024
 
 
 class UpstreamGone(OSError):
@@ -128,14 +127,15 @@ class Exchange(asyncio.Protocol):
 
     def read_ready(self, now: float) -> None:
         """Read at a tick."""
+        ticks = self._ticks
         try:
-            data = os.read(self._fd, _READ)
+            size = os.readv(self._fd, ticks.buffers)
         except BlockingIOError:
             return
         except OSError:
-            data = b""
-        if data:
-            self._on_stream(data, now)
+            size = 0
+        if size:
+            self._on_stream(ticks.view[:size], now)
         else:
             # the transport finds the same, and ends the connection as it should be
             self.resume()
@@ -237,7 +237,7 @@ class Exchange(asyncio.Protocol):
 
     # --- inside ----------------------------------------------------------------------------------
 
-    def _parse(self, data: bytes) -> None:
+    def _parse(self, data: bytes | memoryview) -> None:
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -253,7 +253,7 @@ class Exchange(asyncio.Protocol):
         self._size = self._whole = 0
         return data
 
-    def _on_stream(self, data: bytes, now: float) -> None:
+    def _on_stream(self, data: bytes | memoryview, now: float) -> None:
         """A read of a body that is being fed to a sink: for each token, so it does no more than it must."""
         self._parse(data)
         self._deliver()

@@ -1,8 +1,8 @@
 """A byte-forwarding HTTP/1.1 client for one upstream: httptools parses, nothing is copied that need not be.
 
 A general client costs more per request than the rest of a worker, and again for every HTTP chunk (a token is one).
-This one does what forwarding needs: POST, keep-alive, chunked or sized answers, TLS, back-pressure, timeouts. What
-goes through a proxy, and everything off the hot path, is left to aiohttp.
+This one does what forwarding needs: POST and GET, keep-alive, chunked or sized answers, TLS, back-pressure, timeouts.
+What goes through a proxy is left to aiohttp.
 """
 
 from __future__ import annotations
@@ -56,7 +56,13 @@ class HttpClient:
 
     async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Exchange:
         """Send and wait for status and headers. Raises OSError, TimeoutError."""
-        head = self._head(path, len(body), headers)
+        return await self._send(self._head("POST", path, f"Content-Length: {len(body)}\r\n", headers), body)
+
+    async def get(self, path: str, headers: Mapping[str, str]) -> Exchange:
+        """Ask, and wait for status and headers. Raises OSError, TimeoutError."""
+        return await self._send(self._head("GET", path, "", headers), b"")
+
+    async def _send(self, head: bytes, body: bytes) -> Exchange:
         while True:
             exchange = self._from_pool() or await self._connect()
             try:
@@ -100,10 +106,8 @@ class HttpClient:
             )
         return exchange
 
-    def _head(self, path: str, length: int, headers: Mapping[str, str]) -> bytes:
-        lines = [
-            f"POST {self._prefix}{path} HTTP/1.1\r\nHost: {self._netloc}\r\nContent-Length: {length}\r\nAccept: */*"
-        ]
+    def _head(self, method: str, path: str, length: str, headers: Mapping[str, str]) -> bytes:
+        lines = [f"{method} {self._prefix}{path} HTTP/1.1\r\nHost: {self._netloc}\r\n{length}Accept: */*"]
         for name, value in headers.items():
             if _UNSAFE.search(value) or _UNSAFE.search(name):
                 raise InvalidRequest(f"the header {name!r} for the provider holds a control character")

@@ -28,7 +28,7 @@ from caravan_inference.providers.openai_compatible.answer import Answer, Client
 from caravan_inference.providers.openai_compatible.forwarding import Forwarding
 from caravan_inference.providers.openai_compatible.http import ClientOptions, HttpClient
 from caravan_inference.providers.openai_compatible.presets import PRESETS
-from caravan_inference.providers.openai_compatible.proxied import ProxiedClient, proxy_of_environment
+from caravan_inference.providers.openai_compatible.proxies import proxy_of_environment
 from caravan_inference.providers.openai_compatible.refusals import in_band_error, refusal
 from caravan_inference.providers.openai_compatible.rerank import Endpoint, rerank
 
@@ -40,6 +40,7 @@ _PATHS: Mapping[str, str] = {
 MAX_ANSWER = 64 * 1024 * 1024
 """Largest answer of a call that does not stream, in bytes."""
 _SMALL = 64 * 1024
+_MODELS_SECONDS = 10.0
 
 
 class OpenAICompatible:
@@ -51,7 +52,6 @@ class OpenAICompatible:
         self.options = options
         self._config, self._preset = opt.read(options)
         self._client: Client | None = None
-        self._general: ProxiedClient | None = None
         self._headers = {"Content-Type": JSON_BODY, **self._config.headers}
 
     @property
@@ -68,36 +68,38 @@ class OpenAICompatible:
             raise InvalidRequest(f"provider {self.options.id!r}: tls: {error}", param="tls") from error
         proxy = config.proxy or proxy_of_environment(config.base_url)
         limits = config.timeouts
-        flush = config.flush_ms / 1000
-        self._general = ProxiedClient(
-            config.base_url, proxy, tls, limits.connect, limits.read, self.options.slots if proxy else 2, flush
-        )
+        flush, slots = config.flush_ms / 1000, self.options.slots
         if proxy:
-            self._client = self._general
+            from caravan_inference.providers.openai_compatible.proxied import ProxiedClient
+
+            self._client = ProxiedClient(config.base_url, proxy, tls, limits.connect, limits.read, slots, flush)
             return
         secure = config.base_url.startswith("https:")
         context = tls if isinstance(tls, ssl.SSLContext) else ssl.create_default_context() if secure else None
-        options = ClientOptions(
-            config.base_url, limits.connect, limits.read, context if secure else None, flush, self.options.slots
-        )
-        self._client = HttpClient(options)
+        context = context if secure else None
+        self._client = HttpClient(ClientOptions(config.base_url, limits.connect, limits.read, context, flush, slots))
 
     async def close(self) -> None:
         """Close the pools."""
-        for client in (self._client, self._general):
-            if client is not None:
-                await client.close()
+        if self._client is not None:
+            await self._client.close()
 
     async def models(self) -> list[DiscoveredModel]:
         """What ``GET /models`` lists."""
-        if not self._config.discover or self._general is None:
+        client = self._client
+        if not self._config.discover or client is None:
             return []
         try:
-            status, headers, body = await self._general.get("/models", self._auth({}), timeout=10)
+            async with asyncio.timeout(_MODELS_SECONDS):
+                answer = await client.get("/models", self._auth({}))
+                try:
+                    body = await _bounded(answer)
+                finally:
+                    client.release(answer)
         except (OSError, TimeoutError) as error:
             raise self._unreachable(error) from error
-        if status >= 300:
-            raise refusal(self.options.id, status, headers, body)
+        if answer.status >= 300:
+            raise refusal(self.options.id, answer.status, answer.headers, body)
         return self._read_models(body)
 
     async def run(self, call: Call, output: Output) -> Result:

@@ -18,6 +18,7 @@ CROWD: Final = 16
 """Streams under way from which on all of them are read at ticks."""
 _SLOW: Final = 4
 """Ticks without a byte after which a stream of few is left to the event loop again."""
+_READ: Final = 64 * 1024
 _EPOLL: Final = hasattr(select, "epoll")
 
 
@@ -46,6 +47,9 @@ class Ticks:
         self._timer: asyncio.TimerHandle | None = None
         self.streams = 0
         """Streams under way."""
+        self.buffers = (bytearray(_READ),)
+        """What is read into: a fresh one for each read would be 64 KiB for some hundred bytes."""
+        self.view = memoryview(self.buffers[0])
 
     @property
     def crowded(self) -> bool:
