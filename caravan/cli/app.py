@@ -12,11 +12,13 @@ from caravan.cli import (
     config,
     doctor,
     down,
+    failover_check,
     logs,
     models,
     providers,
     record,
     replay,
+    routes,
     status,
     up,
     version,
@@ -49,7 +51,6 @@ def _options(
     """Options before the command."""
 
 
-
 app.command("up", rich_help_panel=RUN)(up.up)
 app.command("down", rich_help_panel=RUN)(down.down)
 app.command("status", rich_help_panel=RUN)(status.status)
@@ -58,6 +59,8 @@ app.command("doctor", rich_help_panel=RUN)(doctor.doctor)
 app.command("chat", rich_help_panel=USE)(chat.chat)
 app.add_typer(models.app, name="models", rich_help_panel=USE)
 app.add_typer(providers.app, name="providers", rich_help_panel=USE)
+app.add_typer(routes.app, name="routes", rich_help_panel=USE)
+app.command("failover-check", rich_help_panel=EXTEND)(failover_check.failover_check)
 app.command("record", rich_help_panel=EXTEND)(record.record)
 app.command("replay", rich_help_panel=EXTEND)(replay.replay)
 app.add_typer(config.app, name="config", rich_help_panel=EXTEND)

@@ -5,11 +5,17 @@ The list is a superset of what OpenAI's clients and every generation of Llama St
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
-from caravan_contracts.registry import Resource
+from caravan_contracts.registry import ModelType, Resource
+from caravan_contracts.routes import RouteSpec
+
+ROUTER: Final = "caravan"
+"""Stands where a route, which has no provider of its own, has to name one."""
+ROUTE_TYPE: Final = "route"
+"""`provider_type` of a route in the list of models."""
 
 
 class ModelsRequest(BaseModel):
@@ -42,6 +48,32 @@ def model_object(resource: Resource, provider_type: str = "") -> dict[str, Any]:
             "provider_id": spec.provider_id,
             "provider_resource_id": spec.provider_resource_id,
             "provider_type": provider_type,
+        },
+    }
+
+
+def route_as_model(resource: Resource, spec: RouteSpec, kind: ModelType) -> dict[str, Any]:
+    """A route in the list of models: `custom_metadata` tells what it is and where it leads."""
+    return {
+        "id": resource.id,
+        "object": "model",
+        "created": resource.created,
+        "owned_by": ROUTER,
+        "identifier": resource.id,
+        "model_type": kind.value,
+        "provider_id": ROUTER,
+        "provider_resource_id": resource.id,
+        "type": "model",
+        "aliases": [],
+        "metadata": spec.metadata,
+        "custom_metadata": {
+            **spec.metadata,
+            "model_type": kind.value,
+            "provider_id": ROUTER,
+            "provider_resource_id": resource.id,
+            "provider_type": ROUTE_TYPE,
+            "strategy": spec.strategy.value,
+            "targets": [target.model for target in spec.targets],
         },
     }
 

@@ -36,7 +36,7 @@ from caravan_storage.blobs import RedisClaims
 from fastapi import FastAPI
 from pydantic import ValidationError
 
-from caravan_gateway import errors, health, models, openapi, providers, rerank_alpha, stored
+from caravan_gateway import errors, health, models, openapi, providers, rerank_alpha, routes, stored
 from caravan_gateway.asgi import App
 from caravan_gateway.auth import Authenticator
 from caravan_gateway.completions import CompletionRoute
@@ -103,6 +103,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     resources = Resources(view, requester, auth)
     app.include_router(models.router(resources))
     app.include_router(providers.router(resources))
+    app.include_router(routes.router(resources))
     app.include_router(stored.router(resources, stored.StoredCompletions(requester, outbox)))
     openapi.install(app)
     hot = {path: CompletionRoute(verb, path, client, auth, watch, settings) for path, verb in openapi.ROUTES.items()}

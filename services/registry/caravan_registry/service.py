@@ -171,11 +171,11 @@ async def _check_model(change: Change, tenant: str, id: str, spec: ModelSpec) ->
 
 
 async def _check_route(change: Change, tenant: str, id: str, spec: RouteSpec) -> None:
-    """A name means one thing: where a model has it, the model would be used and never the route."""
-    tenants = [tenant] if tenant == DEFAULT_TENANT else [tenant, DEFAULT_TENANT]
-    if others := await change.models_named(tenants, [id]):
+    """A name means one thing to a tenant: a model of its own would be used and never the route. What is shared may be
+    hidden by what it owns."""
+    if others := await change.models_named([tenant], [id]):
         raise Conflict(f"{id[:200]!r} is a name of the model {others[0]!r}: a route needs one of its own", param="id")
-    if found := await change.routes_named(tenants, [target.model for target in spec.targets]):
+    if found := await change.routes_named([tenant, DEFAULT_TENANT], [target.model for target in spec.targets]):
         raise Conflict(f"the target {found[0]!r} is a route itself: name the models it stands for", param="targets")
     if above := await change.routes_to(tenant, id):
         raise Conflict(f"{id[:200]!r} is a target of the route {above[0]!r}: a route names no route", param="id")
