@@ -14,7 +14,8 @@ from caravan_contracts.inference import CallSpec, Summary
 
 from caravan_bus.routing.attempts import Attempts, too_late
 from caravan_bus.routing.continuing import Continuing, stalled
-from caravan_bus.routing.keeping import Keeping, Kept, Splicing, Watchdog, silence
+from caravan_bus.routing.keeping import Keeping, Kept, Splicing, Watchdog, ends
+from caravan_bus.routing.splice import Splice
 from caravan_bus.stream.reader import Sink
 
 
@@ -74,16 +75,15 @@ class Failover:
             return self._pass(data)
         if self._over:
             return b""
-        if self._rest is None:
+        kept, rest = self._kept, self._rest
+        if kept is None or rest is None:
             return self._pass(await self._read_plain())
         while True:
             try:
-                data = await self._read_more()
-                ended = self.summary is not None
+                data = await self._read_more(kept, rest.splice)
             except CaravanError as error:
-                data = await self._rest.after(error)
-                ended = self.summary is not None
-            if data or ended:
+                data = await rest.after(error)
+            if data or self.summary is not None:
                 return self._pass(data)
 
     async def pump(self, sink: Sink) -> bytes:
@@ -144,11 +144,13 @@ class Failover:
             self._attempts.failed(error)
             raise
 
-    async def _read_more(self) -> bytes:
-        attempts, rest = self._attempts, self._rest
-        seconds = silence(attempts.route.timeouts, self._kept)
+    async def _read_more(self, kept: Kept, splice: Splice | None) -> bytes:
+        attempts = self._attempts
+        now = asyncio.get_running_loop().time()
+        end = ends(attempts.route.timeouts, kept, attempts.began, now)
+        seconds = max(0.0, end - now) if end is not None else None
         data = await attempts.within(seconds, attempts.stream.read, stalled)
-        return rest.splice.feed(data) if data and rest is not None and rest.splice is not None else data
+        return splice.feed(data) if data and splice is not None else data
 
     async def _pump_one(self, kept: Kept, keeping: Keeping) -> bytes:
         """The rest of the current target's stream; raises what it broke with."""

@@ -65,6 +65,18 @@ def silence(timeouts: Timeouts, kept: Kept | None = None) -> float | None:
     return timeouts.between_tokens or (STALL_SECONDS if kept is None or not kept.over else None)
 
 
+def ends(timeouts: Timeouts, kept: Kept, began: float, heard: float) -> float | None:
+    """When an attempt that began then, and was heard last then, has been silent for too long."""
+    found = [began + timeouts.total] if timeouts.total is not None else []
+    if kept.words():
+        between = silence(timeouts, kept)
+        if between is not None:
+            found.append(heard + between)
+    elif timeouts.first_token is not None:
+        found.append(began + timeouts.first_token)
+    return min(found, default=None)
+
+
 class Keeping:
     """A sink that keeps what it passes on."""
 
@@ -128,21 +140,9 @@ class Watchdog:
         now = self._loop.time()
         if self._kept.waiting or self._kept.count != self._count:
             self._count, self._heard = self._kept.count, now
-        at = self._ends()
+        at = ends(self._timeouts, self._kept, self._began, self._heard)
         if at is not None and now >= at:
             self._limit.reschedule(now)
             return
         wait = 1.0 if at is None else max(_SHORTEST_TICK, min(1.0, (at - now) / 4))
         self._timer = self._loop.call_later(wait, self._tick)
-
-    def _ends(self) -> float | None:
-        """When the wait ends if nothing comes."""
-        said = self._timeouts
-        ends = [self._began + said.total] if said.total is not None else []
-        if self._kept.words():
-            between = silence(said, self._kept)
-            if between is not None:
-                ends.append(self._heard + between)
-        elif said.first_token is not None:
-            ends.append(self._began + said.first_token)
-        return min(ends, default=None)
