@@ -19,6 +19,7 @@ from caravan_bus.presence import PresenceTable
 from caravan_bus.registry_view import RegistryView
 from caravan_bus.requests import Requester
 from caravan_bus.router import Router
+from caravan_bus.routing.state import RoutingState
 from caravan_bus.settings import instance_id, read_secret_file
 from caravan_bus.storing import Storing
 from caravan_bus.stream.inbox import StreamInbox
@@ -83,7 +84,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     table = PresenceTable(control, INFERENCE, s.inbox_prefix(GATEWAY, f"{instance}-probe"))
     jetstream = JetStream(control, GATEWAY, instance)
     outbox = Outbox(JetStreamQueue(jetstream, COMPLETIONS), OutboxOptions(max_bytes=settings.store_buffer_bytes))
-    client = InferenceClient(view, Router(control, inbox, table), claims, Storing(outbox))
+    routing = RoutingState(control, instance)
+    client = InferenceClient(view, Router(control, inbox, table), claims, Storing(outbox), routing)
     watch = Watch()
 
     def not_ready() -> str:
@@ -140,6 +142,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     await view.start()
     await inbox.start()
     await table.start()
+    await routing.start()
     await discovery.start()
     # with several gateways on one port, the kernel would hand connections to one that knows no model yet
     await before(stop, view.wait_loaded(_PATIENCE))
@@ -156,6 +159,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     await watch.close()
     await outbox.close(_LAST_SECONDS)
     await jetstream.close()
+    await routing.close()
     await table.close()
     await inbox.close()
     await view.close()

@@ -15,6 +15,7 @@ from caravan_bus.presence import PresenceBeacon, PresenceTable
 from caravan_bus.registry_view import RegistryView
 from caravan_bus.requests import Requester
 from caravan_bus.router import Router
+from caravan_bus.routing.state import RoutingState
 from caravan_bus.settings import instance_id, read_secret_file
 from caravan_bus.slots import Slots
 from caravan_bus.stream.inbox import StreamInbox
@@ -55,7 +56,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
     inbox = StreamInbox(nats, nats, INFERENCE, worker)
     table = PresenceTable(nats, SERVICE, s.inbox_prefix(INFERENCE, f"{worker}-probe"))
-    client = InferenceClient(view, Router(nats, inbox, table), claims)
+    routing = RoutingState(nats, worker)
+    client = InferenceClient(view, Router(nats, inbox, table), claims, state=routing)
     entry = ForeignEntry(nats, worker, view, client)
 
     def stats(name: str) -> EndpointStats:
@@ -86,6 +88,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     await view.start()
     await inbox.start()
     await table.start()
+    await routing.start()
     await server.start()
     await pool.start()
     await beacon.start()
@@ -102,6 +105,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     await server.drain(settings.drain_seconds)
     await beacon.leave()
     await pool.close()
+    await routing.close()
     await table.close()
     await inbox.close()
     await view.close()

@@ -18,6 +18,7 @@ from caravan_bus.presence import PresenceTable
 from caravan_bus.registry_view import RegistryView
 from caravan_bus.requests import Requester
 from caravan_bus.router import Router
+from caravan_bus.routing.state import RoutingState
 from caravan_bus.settings import instance_id
 from caravan_bus.stream.inbox import StreamInbox
 from caravan_bus.tasks import before
@@ -123,12 +124,13 @@ async def load(line: Line, options: LoadOptions, stop: asyncio.Event) -> Report:
         view = RegistryView(nats, requester)
         inbox = StreamInbox(nats, nats, REPLAY, instance)
         table = PresenceTable(nats, SERVICE, s.inbox_prefix(REPLAY, f"{instance}-probe"))
-        client = InferenceClient(view, Router(nats, inbox, table), claims)
+        routing = RoutingState(nats, instance)
+        client = InferenceClient(view, Router(nats, inbox, table), claims, state=routing)
         run = Load(client, tape.recordings, options)
         if not run.requests:
             raise BadCassette(f"{options.cassette} has no request that can be asked again")
         discovery = Discovery(nats, "caravan-replay", instance, "asks again", [], lambda _: EndpointStats())
-        parts = (requester, view, inbox, table, discovery)
+        parts = (requester, view, inbox, table, routing, discovery)
         for part in parts:
             await part.start()
         try:
@@ -136,7 +138,7 @@ async def load(line: Line, options: LoadOptions, stop: asyncio.Event) -> Report:
             return await run.run(stop)
         finally:
             await discovery.stop()
-            for closing in (table, inbox, view, requester):
+            for closing in (routing, table, inbox, view, requester):
                 await closing.close()
 
 
