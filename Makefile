@@ -12,7 +12,7 @@ PYTEST_WORKERS ?= 2
 export PYTHON INSTALL_LOCAL INSTALL_ANY_LLM
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down test check fmt bench lock asyncapi schema clean
+.PHONY: help setup up down test chaos check fmt bench lock asyncapi schema clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ down: ## Stop a mesh that was started with --detach
 
 test: setup ## Run every test; ARGS="-k stream" is passed on
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) $(ARGS)
+
+chaos: setup ## Kill, cut and overload what runs, also in tests that take minutes
+	$(BIN)/python -m pytest -m chaos $(ARGS)
 
 check: setup ## Format, lint, types, import direction, generated documents
 	@scripts/check.sh

@@ -1,0 +1,38 @@
+"""The sixteen with three gateways and three workers, again and again, and with the times they have in earnest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.failover.conftest import checked, problems
+from tests.mesh.running import RunningMesh
+from tests.upstream.scripted import ScriptedUpstream
+
+pytestmark = [pytest.mark.chaos, pytest.mark.long, pytest.mark.timeout(420)]
+
+
+@pytest.fixture(scope="module")
+def wide(upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
+    made = RunningMesh(tmp_path_factory.mktemp("wide"), upstream, scale="gateway=3,inference=3")
+    made.start()
+    yield made
+    made.stop()
+
+
+def told(mesh: RunningMesh, *options: str, timeout: float) -> dict[str, list[str]]:
+    return {name: found for name, case in checked(mesh, *options, timeout=timeout).items() if (found := problems(case))}
+
+
+def test_three_gateways_and_three_workers_act_as_one(wide: RunningMesh) -> None:
+    for _ in range(3):
+        assert told(wide, timeout=90) == {}
+
+
+def test_an_outage_of_a_minute_and_a_token_after_twenty_seconds(wide: RunningMesh) -> None:
+    assert told(wide, "--real", timeout=300) == {}
+
+
+def test_nothing_stays_behind(wide: RunningMesh) -> None:
+    assert wide.get("/v1/routes")["data"] == []
