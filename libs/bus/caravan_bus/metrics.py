@@ -82,6 +82,9 @@ RETRY_BUDGET_SPENT = Counter(
     "caravan_retry_budget_spent_total", "Tries again that the budget of their model did not allow", ("route",)
 )
 TARGET_OPEN = Gauge("caravan_target_open", "1 while a target is left alone because it failed too often", ("target",))
+MALFORMED_EVENTS = Counter(
+    "caravan_upstream_malformed_events_total", "Events of upstreams that were no JSON, and were left out"
+)
 STREAMS_OPEN = Gauge("caravan_streams_open", "Streams under way in this process")
 RESENDS = Gauge("caravan_stream_resends_total", "Frames this process sent again")
 GAPS = Gauge("caravan_stream_gaps_total", "Gaps this process noticed and had filled")

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from typing import Final
 
 from caravan_contracts.inference import CallSpec, Summary
 
 from caravan_inference.providers.base import Output
 from caravan_inference.providers.openai_compatible.events import EventForwarder
 
+END_SECONDS: Final = 1.0
+"""How long an upstream that gave its finish reason is waited for to say that this is all."""
+
 
 class Forwarding:
     """For one stream; see :class:`Sink`."""
 
-    __slots__ = ("_began", "_events", "_first", "_output", "_tail", "done", "room")
+    __slots__ = ("_began", "_body", "_events", "_first", "_limit", "_output", "_tail", "done", "room")
 
-    def __init__(self, spec: CallSpec, output: Output, began: float) -> None:
-        """`began` by `time.perf_counter`."""
+    def __init__(self, spec: CallSpec, output: Output, began: float, body: bytes, limit: asyncio.Timeout) -> None:
+        """`began` by `time.perf_counter`. `limit` ends the wait for an upstream that has finished the answer to `body`
+        and does not say so."""
+        self._body = body
+        self._limit = limit
         self._events = EventForwarder(spec.shown_model, spec.include_usage)
         self._output = output
         self._began = began
@@ -38,6 +46,8 @@ class Forwarding:
         room = self._output.write(ready) if ready else True
         if events.error is not None:
             raise events.error
+        if events.finish_reason:
+            self._soon_over(room)
         return room
 
     def end(self) -> tuple[Summary, bytes]:
@@ -48,3 +58,9 @@ class Forwarding:
             if events.error is not None:
                 raise events.error
         return events.summary(self._first), self._tail
+
+    def _soon_over(self, room: bool) -> None:
+        if b'"n"' in self._body:
+            return  # of several choices one may have finished long before another
+        # a client that takes nothing keeps its upstream from being read: that is no silence
+        self._limit.reschedule(asyncio.get_running_loop().time() + END_SECONDS if room else None)

@@ -146,11 +146,14 @@ class OpenAICompatible:
     async def _stream(self, call: Call, answer: Answer, output: Output, began: float) -> Result:
         if "json" in answer.headers.get("content-type", ""):
             raise self._no_stream(await _bounded(answer))
-        forwarding = Forwarding(call.spec, output, began)
+        limit = asyncio.timeout(None)
+        forwarding = Forwarding(call.spec, output, began, call.body, limit)
         try:
-            await answer.feed(forwarding)
-        except OSError as error:
-            raise UpstreamBroke(f"provider {self.options.id!r} cut its stream: {error}") from error
+            async with limit:
+                await answer.feed(forwarding)
+        except OSError as error:  # TimeoutError is one
+            if not limit.expired():
+                raise UpstreamBroke(f"provider {self.options.id!r} cut its stream: {error}") from error
         summary, tail = forwarding.end()
         if forwarding.done and not answer.finished:
             # send the last events now; the connection is good for another call once its end was read
