@@ -100,6 +100,11 @@ def test_a_route_without_any_target_that_is_there_is_left_out(written) -> None:
     ]
 
 
+def test_off_is_a_word_though_yaml_takes_it_for_false(written) -> None:
+    path = written("routes:\n  - {id: r, targets: [a/x], cache: {mode: off}}\n")
+    assert stack.load(path, {}).routes["r"].cache.mode == "off"
+
+
 def test_every_mistake_has_its_line(written) -> None:
     found = {problem.line: problem.message for problem in stack.check(written(BAD), {})}
     assert found == {
@@ -147,6 +152,16 @@ def test_the_schema_knows_routes(written) -> None:
     schema = jsonschema.Draft202012Validator(stack.json_schema())
     assert not list(schema.iter_errors(yaml.safe_load(GOOD)))
     assert len(list(schema.iter_errors(yaml.safe_load(BAD)))) >= 5
+
+
+@pytest.mark.parametrize("environment", [{}, {"VLLM_URL": "http://gpu:8000/v1", "OPENAI_API_KEY": "x"}])
+def test_the_example_has_no_mistakes_whatever_is_set(environment: dict[str, str]) -> None:
+    example = Path(__file__).parents[2] / "examples" / "routes.yaml"
+    assert stack.check(example, environment) == []
+    assert list(stack.load(example, environment).routes) == ["smart", "spread"]
+    assert not list(
+        jsonschema.Draft202012Validator(stack.json_schema()).iter_errors(yaml.safe_load(example.read_text()))
+    )
 
 
 @pytest.mark.asyncio(loop_scope="session")

@@ -19,11 +19,13 @@ Path = tuple[str | int, ...]
 
 
 def normalized(body: dict[str, Any]) -> dict[str, Any]:
-    """With targets that are plain words as objects."""
-    targets = body.get("targets")
-    if not isinstance(targets, list):
-        return body
-    return {**body, "targets": [{"model": part} if isinstance(part, str) else part for part in targets]}
+    """With targets that are plain words as objects, and the `off` that YAML takes for `false` as the word."""
+    targets, cache = body.get("targets"), body.get("cache")
+    if isinstance(targets, list):
+        body = {**body, "targets": [{"model": part} if isinstance(part, str) else part for part in targets]}
+    if isinstance(cache, dict) and cache.get("mode") is False:
+        body = {**body, "cache": {**cache, "mode": "off"}}
+    return body
 
 
 def unknown_keys(body: dict[str, Any]) -> Iterator[tuple[Path, str]]:
