@@ -175,3 +175,65 @@ def test_last_object_and_first_string_read_slices() -> None:
     assert last_object(body, b"usage") == {"x": {"y": 2}}
     assert first_string(body, b"model") == (b'"model": "q\\"x"', 'q"x')
     assert last_object(b'{"usage":"none"}', b"usage") is None
+
+
+def broken(*events: str) -> tuple[bytes, EventForwarder]:
+    forwarder = EventForwarder("up-model", True)
+    return b"".join(forwarder.feed(event.encode() + b"\n\n") for event in events), forwarder
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        'data: {"id":"chatcmpl","choices":[{"delta":{"cont',
+        'data: {"choices":[{"delta":{"content":"x"}}',
+        "data: {not json}",
+        "data: oops",
+        "data: ",
+        'event: x\ndata: {"a":',
+    ],
+)
+@pytest.mark.parametrize("together", [True, False])
+def test_an_event_that_is_no_json_is_left_out(bad: str, together: bool) -> None:
+    good = [chunk("a"), chunk("b", finish="stop"), "data: [DONE]"]
+    events = [good[0], bad, *good[1:]]
+    got, forwarder = broken(*(["\n\n".join(events)] if together else events))
+    kept = good[:2] if bad != "data: " else [good[0], bad, good[1]]
+    assert got == "".join(event + "\n\n" for event in kept).encode()
+    assert forwarder.done and forwarder.finish_reason == "stop"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        ": ping",
+        "event: x\n" + chunk("{"),
+        chunk("}{{"),
+        chunk('"\\'),
+        "data:" + chunk("x")[6:],
+        chunk("x", spaces=True),
+    ],
+)
+def test_an_event_that_only_looks_odd_is_kept(odd: str) -> None:
+    got, _ = broken(chunk("a"), odd, chunk("b"))
+    assert got == f"{chunk('a')}\n\n{odd}\n\n{chunk('b')}\n\n".encode()
+
+
+@pytest.mark.parametrize("spaces", [True, False])
+@pytest.mark.parametrize("shown", ["up-model", "my/model"])
+def test_the_middle_of_a_stream_costs_one_look_and_changes_nothing(spaces: bool, shown: str) -> None:
+    forwarder = EventForwarder(shown, False)
+    texts = ["{", "}", '"finish_reason":"stop"', "data: [DONE]\n\n", '"error"', "a"]
+    for text in texts:
+        raw = (chunk("x", spaces=spaces) + "\n\n" + chunk(text, spaces=spaces) + "\n\n").encode()
+        assert [e["choices"][0]["delta"]["content"] for e in contents(forwarder.feed(raw))] == ["x", text]  # type: ignore[index]
+        assert not forwarder.done and forwarder.error is None and not forwarder.finish_reason
+
+
+def test_a_finish_in_the_middle_of_a_read_is_noticed_at_the_end() -> None:
+    """With several choices one may finish while the others go on; the last event of a whole stream says it too."""
+    forwarder = EventForwarder("up-model", False)
+    forwarder.feed((chunk("a") + "\n\n").encode())
+    forwarder.feed((chunk(finish="stop") + "\n\n" + chunk("b") + "\n\n").encode())
+    forwarder.feed((chunk(finish="length") + "\n\n").encode())
+    assert forwarder.summary(0).finish_reason == "length"

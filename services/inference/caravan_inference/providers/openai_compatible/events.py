@@ -1,19 +1,24 @@
 """An upstream's stream on its way through: cut into whole events, its model renamed, its end understood.
 
 Nothing is parsed but the first event, the last ones, and events that carry usage. Everything that one read of the
-upstream brought goes on in one piece.
+upstream brought goes on in one piece. Of what is in the middle only its outline is looked at.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 
 import orjson
+from caravan_bus import metrics
 from caravan_contracts.errors import CaravanError, UpstreamBroke
 from caravan_contracts.inference import Summary, Usage
 
 from caravan_inference.body import first_string, last_object
+from caravan_inference.providers.openai_compatible.malformed import without_malformed
 from caravan_inference.providers.openai_compatible.refusals import in_band_error
+
+log = logging.getLogger(__name__)
 
 MAX_EVENT = 4 * 1024 * 1024
 """Largest single event in bytes: one without an end must not fill the memory."""
@@ -76,8 +81,32 @@ class EventForwarder:
         ready = chunk[:cut] if self._tail else chunk
         if not self._settled:
             self._settle(ready)
+        if not self._in_the_middle(ready):
+            return self._read(ready)
+        return ready.replace(self._find, self._put) if self._find else ready
+
+    def _in_the_middle(self, ready: bytes) -> bool:
+        """Whether there is nothing to learn from `ready`: it looks like whole events of one JSON object each, and the
+        last of them carries neither a finish reason nor an error. What is learned of a stream stands at its end, so
+        one look at the last event does for all of a read; each search through all of them would cost as much as HTTP
+        does. Where the outline does not add up, which a text may cause as well, the events are read one by one."""
+        if self.finish_reason or not self._settled:
+            return False
+        last = ready[ready.rfind(b"\n\n", 0, -2) + 1 :]
+        at = last.rfind(b'"finish_reason":')
+        if at < 0 or not last[at + 16 : at + 24].lstrip().startswith(b"null"):
+            return False
+        if b'"error"' in last or not ready.endswith(b"}\n\n") or not ready.startswith(b"data:"):
+            return False
+        count = ready.count
+        events = (count(b"}\n\ndata: {") or count(b"}\n\ndata:{")) + 1
+        return count(b"\n") == 2 * events and count(b"{") == count(b"}")
+
+    def _read(self, ready: bytes) -> bytes:
+        """The events that may say something: at the beginning and at the end."""
         if b'"error"' in ready:
             ready = self._cut_error(ready)
+        ready = self._without_malformed(ready)
         if self._find:
             ready = ready.replace(self._find, self._put)
         if b'"usage":' in ready and (b'"usage":{' in ready or b'"usage": {' in ready):
@@ -97,6 +126,13 @@ class EventForwarder:
         if not self.done and not self.finish_reason:
             raise UpstreamBroke("the provider's stream ended before it was finished")
         return Summary(self.response_id, self.model, self.finish_reason, self.usage, first_token_ms)
+
+    def _without_malformed(self, ready: bytes) -> bytes:
+        ready, count = without_malformed(ready)
+        if count:
+            log.warning("a provider sent %d events that are no JSON; they are left out", count)
+            metrics.MALFORMED_EVENTS.inc(count)
+        return ready
 
     def _settle(self, ready: bytes) -> None:
         """Learn from the first event how this upstream writes its model; the same bytes stand in every event."""
