@@ -90,6 +90,7 @@ def test_rate_limits_without_a_time() -> None:
 def test_rate_limits_with_a_time_are_waited_for_only_when_nobody_else_is_there() -> None:
     assert walk(course(), Fault.LIMITED, retry_after=2) == [(0, 2.05)]
     assert walk(course(None, None), Fault.LIMITED, retry_after=2)[0] == (1, 0.0)
+    assert walk(course(), Fault.BROKEN, retry_after=2) == [(0, 2.05)], "a 503 may say when, too"
     assert walk(course(), Fault.LIMITED, retry_after=6) == [], "longer than max_wait"
     assert walk(course(), Fault.LIMITED, retry_after=2, remaining=1.5) == [], "longer than the request has"
 

@@ -28,8 +28,6 @@ class Verb(StrEnum):
     RERANK = "rerank"
 
 
-SHUTDOWN: Final = "worker_shutdown"
-"""Code of the error by which a worker that leaves gives a foreign request back: another may be asked."""
 MODELS: Final = "models"
 """Asked at a worker's entry for foreign users, beside the verbs: which models there are
 (:mod:`caravan_contracts.models`)."""
@@ -44,10 +42,17 @@ class CallSpec:
     model: str
     """The provider's own model id."""
     shown_model: str
-    """The model id the client wrote: it stands in the body, and in the answers."""
+    """The model id that stands in the answers, and in the body unless `asked_model` does."""
     stream: bool = False
     include_usage: bool = False
     """Whether the client itself asked for the usage chunk of a stream."""
+    asked_model: str = ""
+    """The name of the route that the client wrote, and that stands in the body; "" when it named the model."""
+
+    @property
+    def written_model(self) -> str:
+        """What stands in the body."""
+        return self.asked_model or self.shown_model
 
     def encode(self) -> str:
         """One header line: ASCII JSON, no line break can be in it."""
@@ -60,14 +65,17 @@ class CallSpec:
             int(self.stream),
             int(self.include_usage),
         ]
+        if self.asked_model:
+            row.append(self.asked_model)
         return json.dumps(row, separators=(",", ":"))
 
     @staticmethod
     def decode(text: str) -> CallSpec:
         """The opposite of :meth:`encode`; raises InvalidRequest."""
         try:
-            provider, model, shown, stream, usage = orjson.loads(text)
-            return CallSpec(str(provider), str(model), str(shown), bool(stream), bool(usage))
+            provider, model, shown, stream, usage, *more = orjson.loads(text)
+            asked = str(more[0]) if more else ""
+            return CallSpec(str(provider), str(model), str(shown), bool(stream), bool(usage), asked)
         except (orjson.JSONDecodeError, ValueError, TypeError) as error:
             raise InvalidRequest(f"the header Caravan-Call cannot be read: {error}") from error
 

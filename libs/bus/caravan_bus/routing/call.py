@@ -62,8 +62,8 @@ class Call:
         """What the worker is told."""
         facts = self.request.facts
         model = candidate.model
-        shown = candidate.id if self.routed else facts.model
-        return CallSpec(model.provider_id, model.resource_id, shown, facts.stream, facts.include_usage)
+        shown, asked = (candidate.id, facts.model) if self.routed else (facts.model, "")
+        return CallSpec(model.provider_id, model.resource_id, shown, facts.stream, facts.include_usage, asked)
 
     async def send(self, candidate: Candidate, spec: CallSpec, attempt: int, body: bytes | None = None) -> RoutedStream:
         """Ask a target; returns once a worker accepted. `body` instead of the request's own. Raises what

@@ -5,7 +5,7 @@
 | 5xx, reset, a stream that broke | the same target again (`same_target` times, within the budget), then the next |
 | no first token in time | the next target |
 | no worker, all workers busy | the next target |
-| 429 | the next target; without one the same after its Retry-After, if that is short enough |
+| 429, and whatever brings a Retry-After | the next target; without one the same when it said, if that is soon |
 | context length | a target with a larger context, and no other |
 | any other refusal, our own errors | the end: it is the answer |
 """
@@ -141,12 +141,11 @@ class Course:
             return None
         if fault is Fault.TOO_LONG:
             return self._larger(index)
-        if fault is Fault.BROKEN:
+        if retry_after is not None and fault in (Fault.LIMITED, Fault.BROKEN):
+            self._ready[index] = now + retry_after
+        elif fault is Fault.BROKEN:
             return self._same(index) or self.next() or self._later(now)
-        if fault is Fault.LIMITED:
-            if retry_after is not None:
-                self._ready[index] = now + retry_after
-                return self.next() or self._later(now)
+        elif fault is Fault.LIMITED:
             return self.next() or self._same(index)
         return self.next() or self._later(now)
 

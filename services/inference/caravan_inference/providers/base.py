@@ -18,7 +18,7 @@ class Call:
     verb: Verb
     spec: CallSpec
     body: bytes
-    """The client's JSON as it came; its `model` is still ``spec.shown_model``."""
+    """The client's JSON as it came; its `model` is still ``spec.written_model``."""
     context: RequestContext
     credentials: Mapping[str, str] = field(default_factory=dict)
     """The caller's own provider keys (``<provider id>_api_key`` …); never logged."""

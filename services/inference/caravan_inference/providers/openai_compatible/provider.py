@@ -109,7 +109,7 @@ class OpenAICompatible:
             return await rerank(call, self._client, self._auth(call.credentials), endpoint)
         began = time.perf_counter()
         spec = call.spec
-        body = rename_model(call.body, spec.shown_model, spec.model)
+        body = rename_model(call.body, spec.written_model, spec.model)
         if spec.stream and not spec.include_usage and self._usage_in_stream:
             body = ask_for_usage(body)
         headers = self._auth(call.credentials)

@@ -67,7 +67,7 @@ async def rerank(call: Call, client: Client | None, headers: Mapping[str, str], 
 def write_request(call: Call, dialect: Dialect) -> bytes:
     """The provider's JSON. Raises InvalidRequest for documents that a dialect cannot say."""
     if dialect == "cohere":
-        return rename_model(call.body, call.spec.shown_model, call.spec.model)
+        return rename_model(call.body, call.spec.written_model, call.spec.model)
     asked = orjson.loads(call.body)
     query = _only_text(asked["query"], "query")
     texts = [_only_text(document, f"documents[{i}]") for i, document in enumerate(asked["documents"])]
