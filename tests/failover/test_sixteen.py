@@ -15,10 +15,6 @@ from tests.mesh.running import RunningMesh
 
 CASES = [*sixteen(QUICK), beyond_repair()]
 OPEN = {
-    "bad-event": pytest.mark.xfail(strict=True, reason="an event that is no JSON is passed on to the caller"),
-    "no-done": pytest.mark.xfail(
-        strict=True, reason="a stream that has finished waits for [DONE] as long as the upstream keeps it open"
-    ),
     "reset": pytest.mark.xfail(
         strict=False, reason="a worker tries each idle connection to a provider again when it is reset"
     ),
