@@ -24,9 +24,9 @@ from caravan_bus.inference import InferenceClient
 from caravan_bus.registry_view import RegistryView
 from caravan_bus.stream.sender import StreamSender
 from caravan_bus.transport import Message, Subscription, Transport, encode_headers
-from caravan_contracts import channels, models
 from caravan_contracts import frames as f
 from caravan_contracts import headers as h
+from caravan_contracts import models
 from caravan_contracts import subjects as s
 from caravan_contracts.context import Principal, RequestContext
 from caravan_contracts.errors import (
@@ -104,7 +104,7 @@ class ForeignEntry:
     def _on_request(self, message: Message) -> None:
         tenant, user = s.entry_identity(message.subject)
         owner = s.owner_of(message.reply)
-        if owner != user and owner != channels.OPERATOR:
+        if owner != user:
             # answering would let one bus user write into the inbox of another
             log.warning("a request of bus user %s named an inbox that is not its own", user)
             return
