@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,14 +29,13 @@ from caravan_bus.work.outbox import Outbox, OutboxOptions
 from caravan_contracts import VERSION
 from caravan_contracts import subjects as s
 from caravan_contracts.channels import GATEWAY, INFERENCE
-from caravan_contracts.errors import CaravanError
 from caravan_contracts.inference import Verb
 from caravan_contracts.work import COMPLETIONS
 from caravan_storage.blobs import RedisClaims
 from fastapi import FastAPI
 from pydantic import ValidationError
 
-from caravan_gateway import errors, health, models, openapi, providers, rerank_alpha, routes, stored
+from caravan_gateway import errors, health, listener, models, openapi, providers, rerank_alpha, routes, stored
 from caravan_gateway.asgi import App
 from caravan_gateway.auth import Authenticator
 from caravan_gateway.completions import CompletionRoute
@@ -69,7 +67,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     logs.configure(settings.log_level, settings.log_format, GATEWAY, instance)
     tracing.configure(GATEWAY, instance)
     auth = Authenticator.from_file(settings.api_keys_file)
-    listener = _listen(settings.host, settings.port)
+    bound = listener.bind(settings.host, settings.port)
     options = NatsOptions(settings.nats_url, GATEWAY, settings.nats_nkey_seed, instance)
     control = await before(stop, connect(options))
     tokens = await before(stop, connect(options))
@@ -122,6 +120,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=75,
+        backlog=listener.BACKLOG,
         timeout_graceful_shutdown=max(1, int(settings.drain_seconds)),
     )
     server = _Server(config)
@@ -146,13 +145,16 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     await discovery.start()
     # with several gateways on one port, the kernel would hand connections to one that knows no model yet
     await before(stop, view.wait_loaded(_PATIENCE))
-    serving = asyncio.create_task(server.serve(sockets=[listener]), name="http")
+    listener.listen(bound, settings.host, settings.port)
+    serving = asyncio.create_task(server.serve(sockets=[bound]), name="http")
     log.info("listening on http://%s:%d", settings.host, settings.port)
 
     waiting = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
     log.info("draining: %d requests under way", len(watch))
     await discovery.stop()
+    listener.refuse_new(bound)
+    await asyncio.wait({serving}, timeout=listener.LEAVE_SECONDS)
     server.should_exit = True
     await asyncio.wait({serving}, timeout=settings.drain_seconds + 5)
     waiting.cancel()
@@ -177,26 +179,6 @@ def _counted(stats: EndpointStats, inbox: StreamInbox) -> EndpointStats:
     stats.requests = inbox.opened
     stats.data = {"open_streams": inbox.open_streams, "gaps": inbox.gaps}
     return stats
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Several gateways may share a port of one machine (SO_REUSEPORT); another program on it is an error."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        if hasattr(socket, "SO_REUSEPORT"):
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((host, port))
-        made.listen(4096)
-    except OSError as error:
-        made.close()
-        raise CaravanError(
-            f"cannot listen on {host}:{port}: {error.strerror}. "
-            "Choose another port (CARAVAN_GATEWAY_PORT, or `caravan up --port`)"
-        ) from error
-    made.setblocking(False)
-    return made
 
 
 def main() -> None:

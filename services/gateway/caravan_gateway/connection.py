@@ -6,12 +6,16 @@
   and the parser would take the body for that other protocol's.
 - A request that is sent before the answer to the one before it ("pipelining") is not read, and the connection is
   closed after that answer: with it queued, uvicorn would neither see nor say that the client of the first has gone.
+- A gateway that leaves (:meth:`Connection.shutdown`) closes no connection on which a request may be on its way: the
+  next answer says that it is the last, and only a connection that stays idle for a second is closed without one.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+import struct
+import sys
 from typing import Final
 
 from caravan_bus import tracing
@@ -24,6 +28,8 @@ from caravan_gateway.asgi import Receive, Scope, Send
 MAX_HEAD: Final = 64 * 1024
 """Bytes. With a body of the bus's inline limit beside it, it is well below the largest message."""
 HEAD_SECONDS: Final = 30.0
+LEAVE_IDLE_SECONDS: Final = 1.0
+"""How long a connection must have been idle before a gateway that leaves closes it."""
 _UPGRADE: Final = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 
 
@@ -40,7 +46,9 @@ class Connection(HttpToolsProtocol):
     _in_head = False
     _head_bytes = 0
     _dropping = False
+    _leaving = False
     _timer: asyncio.TimerHandle | None = None
+    _idle_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -48,9 +56,12 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self._stop_idle_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._idle_timer is not None:
+            self._stop_idle_timer()
         if self._dropping or self._is_busy():
             self._drop()
             return
@@ -64,6 +75,8 @@ class Connection(HttpToolsProtocol):
             self._refuse(_too_large())
         elif self._timer is None:
             self._timer = self.loop.call_later(HEAD_SECONDS, self._too_slow)
+        if self._leaving:
+            self._wait_idle()
 
     def on_message_begin(self) -> None:
         if self._is_busy():
@@ -82,6 +95,8 @@ class Connection(HttpToolsProtocol):
             self.app = _refuse_head
         super().on_headers_complete()
         self.app = app
+        if self._leaving:
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         if not self._dropping:
@@ -93,6 +108,42 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(InvalidRequest("this is no HTTP/1.1 request", code="invalid_http"))
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._leaving:
+            self._wait_idle()
+
+    def shutdown(self) -> None:
+        """The gateway leaves; called by uvicorn once it takes no connections any more."""
+        self._leaving = True
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and not cycle.response_started:
+            cycle.keep_alive = False
+        # headers that were sent have promised that one more request may come
+        self._wait_idle()
+
+    def _wait_idle(self) -> None:
+        self._stop_idle_timer()
+        if self._is_idle() and not self.transport.is_closing():
+            self._idle_timer = self.loop.call_later(LEAVE_IDLE_SECONDS, self._close_idle)
+
+    def _is_idle(self) -> bool:
+        """Whether no request has begun to arrive that is not answered."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return not self._in_head and (cycle is None or cycle.response_complete)
+
+    def _close_idle(self) -> None:
+        self._idle_timer = None
+        if _has_unread(self.transport):
+            self._wait_idle()  # this turn of the loop has not read it yet
+        elif self._is_idle():
+            self.transport.close()
+
+    def _stop_idle_timer(self) -> None:
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
 
     def _without_upgrade(self, data: bytes) -> bytes:
         cycle: RequestResponseCycle | None = self.cycle
@@ -139,6 +190,18 @@ class Connection(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _has_unread(transport: asyncio.Transport) -> bool:
+    """Whether the kernel has bytes of the client that were not read yet."""
+    line = transport.get_extra_info("socket")
+    if line is None or sys.platform == "win32":
+        return False
+    import fcntl
+    import termios
+
+    found: bytes = fcntl.ioctl(line.fileno(), termios.FIONREAD, bytes(4))
+    return bool(struct.unpack("i", found)[0])
 
 
 async def _refuse_head(scope: Scope, receive: Receive, send: Send) -> None:
