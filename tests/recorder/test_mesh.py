@@ -148,9 +148,9 @@ def test_a_tool_calling_stream_is_replayed_byte_for_byte_in_its_rhythm_without_i
     with recording(mesh, path):
         live = ask(mesh, "up/paced")
         whole = ask(mesh, "up/tools", stream=False)
-        refused = ask(mesh, "up/status-429")
+        refused = ask(mesh, "up/status-422")
         mesh.until(lambda: written(path, 3))
-    assert (live.status, whole.status, refused.status) == (200, 200, 429)
+    assert (live.status, whole.status, refused.status) == (200, 200, 422)
     kept = cassette.read(path).recordings
     assert [(r.outcome, r.note) for r in kept] == [(Outcome.COMPLETE, ""), (Outcome.COMPLETE, ""), (Outcome.ERROR, "")]
     assert kept[0].answer == live.data, "what the client got is what is in the file"
@@ -161,7 +161,7 @@ def test_a_tool_calling_stream_is_replayed_byte_for_byte_in_its_rhythm_without_i
             assert len(got.gaps) == len(live.gaps) == len(GAPS_MS) - 1
             assert all(abs(a - b) < TOLERANCE for a, b in zip(got.gaps, live.gaps, strict=True)), (got.gaps, live.gaps)
         assert ask(mesh, "replay/tools", stream=False).data == whole.data
-        assert ask(mesh, "replay/status-429").data == refused.data
+        assert ask(mesh, "replay/status-422").data == refused.data
         miss = ask(mesh, "replay/paced", temperature=1)
         assert miss.status == 404
         assert "They differ at temperature: recorded nothing, asked 1" in json.loads(miss.data)["error"]["message"]
