@@ -22,7 +22,10 @@ def failover_check(
     real: Annotated[
         bool, typer.Option("--real", help="With the real times: an outage of 60 s, a first token after 20 s.")
     ] = False,
-    host: Annotated[str, typer.Option(help="Address of this machine under which the workers reach it.")] = "127.0.0.1",
+    host: Annotated[
+        str,
+        typer.Option(help="Address of this machine for workers on others; the check then listens at all of its own."),
+    ] = "127.0.0.1",
     url: UrlOption = None,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
@@ -32,6 +35,7 @@ def failover_check(
     It registers the providers failover-check-a, -b and -c and routes to them, and removes them again. Nothing that you
     have configured is asked or changed. Exit code 1 when a case failed.
     """
+    from caravan.cli import console
     from caravan.cli.gateway import KEY_VARIABLE, Gateway
     from caravan.errors import StartError
     from caravan.failover_check import cases
@@ -47,7 +51,11 @@ def failover_check(
     gateway = Gateway.find(url, data_dir)
     signal.signal(signal.SIGTERM, _interrupt)
     check = Check(Where(gateway.url, os.environ.get(KEY_VARIABLE, "").strip(), host), wanted, pace)
-    outcomes = check.run((lambda outcome: None) if as_json else _progress)
+    try:
+        outcomes = check.run((lambda outcome: None) if as_json else _progress)
+    finally:
+        for reason in check.left:
+            console.problem(f"Something of the check could not be removed: {reason}")
     if as_json:
         typer.echo(json.dumps(_report(gateway.url, outcomes), indent=2))
     else:

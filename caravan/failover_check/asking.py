@@ -21,6 +21,8 @@ class Answer:
     retry_after: str = ""
     first_word: float = 0.0
     """When the first word was there, of the monotonic clock; 0 = never."""
+    arrived: list[float] = field(default_factory=list)
+    """When each piece of a stream's text was there."""
     text: str = ""
     ids: set[str] = field(default_factory=set)
     model: str = ""
@@ -111,8 +113,9 @@ def _read_events(response: http.client.HTTPResponse, answer: Answer, end: float)
             continue
         for choice in event.get("choices") or ():
             text = choice["delta"].get("content") or ""
-            if text and not answer.first_word:
-                answer.first_word = time.monotonic()
+            if text:
+                answer.arrived.append(time.monotonic())
+                answer.first_word = answer.first_word or answer.arrived[0]
             answer.text += text
             answer.finish = choice.get("finish_reason") or answer.finish
         _note(event, answer)

@@ -18,7 +18,7 @@ def judge(trial: Trial, answer: Answer, attempts: list[Attempt], models: dict[st
     return [
         *_in_time(trial, answer),
         *_counts(trial, attempts),
-        *(_error(trial, answer) if trial.error is not None else _complete(trial, answer, models)),
+        *(_error(trial, answer) if trial.error is not None else _complete(trial, answer, attempts, models)),
         *(_while_it_streams(answer, attempts) if trial.stream else ()),
     ]
 
@@ -59,7 +59,7 @@ def _error(trial: Trial, answer: Answer) -> Iterator[str]:
         yield "the words before the error are not those that were sent"
 
 
-def _complete(trial: Trial, answer: Answer, models: dict[str, str]) -> Iterator[str]:
+def _complete(trial: Trial, answer: Answer, attempts: list[Attempt], models: dict[str, str]) -> Iterator[str]:
     if answer.broken:
         yield f"the answer could not be read: {answer.broken}"
     if answer.status != 200 or answer.error is not None:
@@ -76,10 +76,10 @@ def _complete(trial: Trial, answer: Answer, models: dict[str, str]) -> Iterator[
         yield f"{len(answer.ids)} ids in one answer"
     if answer.model != models[trial.finisher]:
         yield f"the model is told as {answer.model!r}, not {models[trial.finisher]!r}"
-    yield from _usage(trial, answer)
+    yield from _usage(trial, answer, any(attempt.prefilled for attempt in attempts))
 
 
-def _usage(trial: Trial, answer: Answer) -> Iterator[str]:
+def _usage(trial: Trial, answer: Answer, prefilled: bool) -> Iterator[str]:
     usage = answer.usage
     if usage is None:
         yield "no usage was told"
@@ -87,7 +87,8 @@ def _usage(trial: Trial, answer: Answer) -> Iterator[str]:
     prompt, completion, total = (usage.get(f"{name}_tokens") for name in ("prompt", "completion", "total"))
     if completion != trial.tokens or total != (prompt or 0) + (completion or 0):
         yield f"usage does not add up: {prompt} + {completion} = {total}, with {trial.tokens} tokens in the answer"
-    if (prompt or 0) < PROMPT_TOKENS[trial.finisher]:
+    own = PROMPT_TOKENS[trial.finisher]
+    if not (own <= (prompt or 0) if prefilled else prompt == own):
         yield f"the prompt's tokens are those of another provider: {prompt}"
 
 
@@ -100,6 +101,9 @@ def _while_it_streams(answer: Answer, attempts: list[Attempt]) -> Iterator[str]:
         yield "the first word reached the caller only after the provider had sent its last"
     elif (late := answer.first_word - spoke.first_sent) > SOON:
         yield f"the first word reached the caller {late:.1f} s after it was sent"
+    last = [attempt for attempt in attempts if attempt.first_sent][-1]
+    if answer.error is None and not any(last.first_sent <= at < last.last_sent for at in answer.arrived):
+        yield f"nothing of what provider {last.provider} sent reached the caller before all of it was sent"
 
 
 def _difference(text: str) -> str:

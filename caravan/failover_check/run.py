@@ -38,7 +38,12 @@ class Where:
     """The gateway's."""
     key: str = ""
     host: str = "127.0.0.1"
-    """Where the scripted providers listen, and the workers reach them."""
+    """Where the workers reach this machine. The scripted providers listen at every address when it is not its own."""
+
+    @property
+    def listen(self) -> str:
+        """The address they listen at."""
+        return self.host if self.host in ("127.0.0.1", "localhost") else "0.0.0.0"  # noqa: S104 - asked for with --host
 
 
 class Check:
@@ -52,6 +57,8 @@ class Check:
         self._caller = Caller(where.url.rstrip("/").removesuffix("/v1"), where.key)
         self._attempts = Attempts()
         self._registered = Registered(Gateway(where.url))
+        self.left: list[str] = []
+        """Why something that it registered could not be removed."""
 
     def run(self, on_outcome: Callable[[Outcome], None] = lambda outcome: None) -> list[Outcome]:
         """Every case; `on_outcome` hears of each as it ends. What was registered is gone afterwards, whatever happens.
@@ -64,7 +71,7 @@ class Check:
                 self._registered.routes(dict(self._routes()))
                 return self._try_all(loop, providers["c"], on_outcome)
             finally:
-                self._registered.clear()
+                self.left = self._registered.clear()
 
     @contextmanager
     def _providers(self, loop: LoopThread) -> Iterator[dict[str, FaultyProvider]]:
@@ -79,7 +86,7 @@ class Check:
             "b": {**fallback, outage: (Words(),)},
             "c": {outage: (Words(),)},
         }
-        made = {name: FaultyProvider(name, rows, self._attempts, self._where.host) for name, rows in scripts.items()}
+        made = {name: FaultyProvider(name, rows, self._attempts, self._where.listen) for name, rows in scripts.items()}
         try:
             for provider in made.values():
                 loop.run(provider.start())

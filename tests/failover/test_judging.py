@@ -25,6 +25,7 @@ GOOD = Answer(
     ended=1.6,
     status=200,
     first_word=0.11,
+    arrived=[0.11, 0.5, 0.9, 1.4],
     text=TEXT,
     ids={"one"},
     model="p-b/m",
@@ -69,8 +70,13 @@ def test_a_word_that_is_held_back_for_long_is_found() -> None:
     assert any("0.7 s after it was sent" in text for text in judge(TRIAL, replace(GOOD, first_word=0.8), long, MODELS))
 
 
+def test_a_second_half_that_is_held_back_is_found() -> None:
+    found = judge(TRIAL, replace(GOOD, arrived=[0.11, 0.5, 1.5, 1.51]), ATTEMPTS, MODELS)
+    assert found == ["nothing of what provider b sent reached the caller before all of it was sent"]
+
+
 def test_too_many_attempts_are_found() -> None:
-    assert judge(TRIAL, GOOD, [*ATTEMPTS, ATTEMPTS[0]], MODELS) == ["provider a was asked 2 times, not 1"]
+    assert judge(TRIAL, GOOD, [ATTEMPTS[0], *ATTEMPTS], MODELS) == ["provider a was asked 2 times, not 1"]
 
 
 def test_an_answer_where_there_should_be_an_error_is_found() -> None:
