@@ -147,3 +147,11 @@ def test_the_summary_adds_up() -> None:
     told = Summary("chatcmpl-2", "n", "stop", Usage(8, 4))
     assert Splice(delivered, replay=False).summary(told) == Summary("chatcmpl-1", "n", "stop", Usage(8, 7))
     assert Splice(delivered, replay=True).summary(told) == Summary("chatcmpl-1", "n", "stop", Usage(8, 4))
+
+
+def test_fields_that_nobody_knows_are_no_words() -> None:
+    before = b"".join(chat(["a", "b"], finish=None))
+    odd = {"id": "x", "created": 1, "model": "m", "choices": [{"index": 0, "delta": {"vendor": "y", "content": "a"}}]}
+    splice = Splice(Delivered.read(before), replay=True)
+    assert splice.feed(event(odd)) == b""
+    assert read(before + splice.feed(b"".join(chat(["bc"], "x", role=False)) + DONE)).text == "abc"

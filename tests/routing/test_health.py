@@ -84,6 +84,14 @@ def test_a_probe_that_ends_without_an_answer_lets_the_next_one_try() -> None:
     assert 7 < health.wait("t") <= 10
 
 
+def test_what_was_under_way_when_it_opened_is_told_once() -> None:
+    bus = Bus("a")
+    for _ in range(50):
+        bus.all["a"].failed("t", BREAKER)
+    assert len(bus.facts) == 1
+    assert bus.all["a"].wait("t") <= 10, "and keeps it from nobody for longer"
+
+
 def test_retry_after_is_a_pause_for_everybody_and_no_failure() -> None:
     bus = Bus("a", "b")
     a, b = bus.all["a"], bus.all["b"]

@@ -33,6 +33,23 @@ NO_ROUTE: Final = RouteSpec(targets=[Target(model="-")])
 class Attempts:
     """Of one request. One attempt is under way at a time; :attr:`stream` is its answer."""
 
+    __slots__ = (
+        "_course",
+        "_first",
+        "_held",
+        "_probing",
+        "_stream",
+        "began",
+        "call",
+        "candidates",
+        "count",
+        "index",
+        "name",
+        "route",
+        "spec",
+        "state",
+    )
+
     def __init__(
         self,
         call: Call,
@@ -88,7 +105,10 @@ class Attempts:
 
     async def begin(self) -> None:
         """Ask the first candidate, or whoever accepts. Raises what the last of them failed with."""
-        await self._launch(Step(0))
+        try:
+            await self.send(0)
+        except CaravanError as error:
+            await self.again(error)
 
     async def again(self, error: CaravanError) -> None:
         """The current attempt failed with `error`: ask again, or elsewhere. Raises when nothing is left to try."""

@@ -74,7 +74,9 @@ class Call:
         if hop.traceparent != context.traceparent:
             context = context.with_traceparent(hop.traceparent)
         try:
-            data, claim = await self._packed(body)
+            data, claim = request.body if body is None else body, ""
+            if len(data) > INLINE_LIMIT or self._claim:
+                data, claim = await self._packed(body)
             extra = {**self._extra, h.CLAIM: claim} if claim else self._extra
             affinity = self._head if candidate.inline else b""
             outbound = Outbound(SERVICE, request.verb.value, spec, data, context, affinity, extra)

@@ -12,10 +12,11 @@ from caravan_contracts.inference import Usage
 Key = tuple[int, str]
 """A choice, and which of its texts: ``content``, ``reasoning_content``, ``tool 0 arguments`` …"""
 
-_TEXTS: Final = ("content", "reasoning_content", "reasoning", "refusal", "text")
+TEXTS: Final = ("content", "reasoning_content", "reasoning", "refusal", "text")
+"""The texts of a choice, by the name they have in a chunk."""
 WORDS: Final = ("content", "text")
 """The text that is the answer."""
-_NO_TEXT: Final = frozenset({"role", "tool_calls", *_TEXTS})
+_NO_TEXT: Final = frozenset({"role", "tool_calls", *TEXTS})
 _DONE: Final = "[DONE]"
 
 
@@ -129,7 +130,7 @@ def calls(delta: dict[str, Any]) -> list[dict[str, Any]]:
 
 def texts(delta: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Every text in it that is not empty, and its name."""
-    for name in _TEXTS:
+    for name in TEXTS:
         text = delta.get(name)
         if isinstance(text, str) and text:
             yield name, text

@@ -22,6 +22,8 @@ from caravan_bus.stream.reader import Sink
 class Failover:
     """Read it to its end, or cancel it; it has the surface of :class:`RoutedStream`."""
 
+    __slots__ = ("_attempts", "_begun", "_kept", "_over", "_rest", "_summary")
+
     def __init__(self, attempts: Attempts) -> None:
         self._attempts = attempts
         keeps = bool(attempts.name) and attempts.call.request.facts.stream

@@ -123,6 +123,8 @@ class Health:
     def failed(self, key: str, breaker: Breaker) -> None:
         """It failed, whether before its first byte or after it."""
         target, now = self._of(key, breaker), self._clock()
+        if target.open and now < target.until:
+            return  # known already: of many requests under way all fail
         target.row += 1
         target.tried.add(now)
         target.failed.add(now)

@@ -9,7 +9,7 @@ import orjson
 from caravan_contracts.errors import UpstreamBroke
 from caravan_contracts.inference import DONE_EVENT, Summary, Usage
 
-from caravan_bus.routing.delivered import Delivered, Key, call_text, calls, choices, chunks, delta_of, index_of
+from caravan_bus.routing.delivered import TEXTS, Delivered, Key, call_text, calls, choices, chunks, delta_of, index_of
 
 _MAX_EVENT: Final = 4 * 1024 * 1024
 
@@ -87,10 +87,9 @@ class Splice:
             else:
                 self._roles.add(index)
                 new = True
-        for name, text in list(delta.items()):
-            if name == "tool_calls":
-                continue
-            if isinstance(text, str) and (delta is not choice or name == "text") and name != "role":
+        for name in TEXTS:
+            text = delta.get(name)
+            if isinstance(text, str):
                 delta[name] = self._new(index, name, text)
                 if len(delta[name]) != len(text):
                     choice.pop("logprobs", None)
