@@ -10,17 +10,16 @@ from typing import Any
 import pytest
 
 from caravan.failover_check.cases import QUICK, beyond_repair, sixteen
-from tests.failover.conftest import checked, problems
+from tests.failover.conftest import OPEN, checked, problems
 from tests.mesh.running import RunningMesh
 
+
+def _mark(case: str) -> Any:
+    return pytest.mark.xfail(strict=False, reason=OPEN[case]) if case in OPEN else ()
+
+
 CASES = [*sixteen(QUICK), beyond_repair()]
-OPEN = {
-    "reset": pytest.mark.xfail(
-        strict=False, reason="a worker tries each idle connection to a provider again when it is reset"
-    ),
-}
-"""What does not hold yet."""
-PARAMS = [pytest.param(case, id=case.id, marks=OPEN.get(case.id, ())) for case in CASES]
+PARAMS = [pytest.param(case, id=case.id, marks=_mark(case.id)) for case in CASES]
 
 
 @pytest.fixture(scope="session")
