@@ -36,7 +36,8 @@ class Kept:
     tenant: str
     job: str
     id: str
-    created: int
+    answered: int
+    """Unix microseconds at which its caller had the answer."""
     model: str
     metadata: dict[str, str]
     object: bytes
@@ -73,7 +74,7 @@ def read(job: Job) -> Kept:
         tenant=tenant,
         job=job.id,
         id=name,
-        created=created,
+        answered=int(head.at * 1e6),
         model=_text(request.get("model")) or model,
         metadata=_metadata(request.get("metadata")),
         object=orjson.dumps(told),

@@ -13,7 +13,7 @@ from caravan_agents.completions.keeping import Kept
 _LARGE_SECONDS: Final = 60.0
 """For statements that carry whole bodies."""
 _KEEP = """
-INSERT INTO agents_completions (tenant, job, id, created, model, metadata, object, size)
+INSERT INTO agents_completions (tenant, job, id, answered, model, metadata, object, size)
 VALUES ($1, $2, $3, $4, $5, $6, $7::bytea, octet_length($7::bytea))
 ON CONFLICT (tenant, job) DO NOTHING
 RETURNING number
@@ -64,7 +64,7 @@ class Store:
                 kept.tenant,
                 kept.job,
                 kept.id,
-                kept.created,
+                kept.answered,
                 kept.model,
                 kept.metadata,
                 kept.object,
@@ -87,15 +87,15 @@ class Store:
         return _found(row) if row is not None else None
 
     async def place(self, tenant: str, id: str) -> tuple[int, int] | None:
-        """``(created, number)`` of a completion, also of one that was deleted: lists go on behind it."""
+        """``(answered, number)`` of a completion, also of one that was deleted: lists go on behind it."""
         async with self._postgres.acquire() as connection:
             row = await connection.fetchrow(
-                "SELECT created, number FROM agents_completions WHERE tenant = $1 AND id = $2 "
+                "SELECT answered, number FROM agents_completions WHERE tenant = $1 AND id = $2 "
                 "ORDER BY number DESC LIMIT 1",
                 tenant,
                 id,
             )
-        return (row["created"], row["number"]) if row is not None else None
+        return (row["answered"], row["number"]) if row is not None else None
 
     async def select(self, tenant: str, asked: ListCompletions, after: tuple[int, int] | None) -> list[Found]:
         """Up to one row more than `asked.limit`, in order."""
@@ -111,12 +111,12 @@ class Store:
         if after is not None:
             values += after
             sign = ">" if upward else "<"
-            where.append(f"(created, number) {sign} (${len(values) - 1}, ${len(values)})")
+            where.append(f"(answered, number) {sign} (${len(values) - 1}, ${len(values)})")
         values.append(asked.limit + 1)
         way = "ASC" if upward else "DESC"
         query = (
             f"SELECT number, id, size, metadata FROM agents_completions WHERE {' AND '.join(where)} "  # noqa: S608 - literals of ours, values as parameters
-            f"ORDER BY created {way}, number {way} LIMIT ${len(values)}"
+            f"ORDER BY answered {way}, number {way} LIMIT ${len(values)}"
         )
         async with self._postgres.acquire() as connection:
             return [_found(row) for row in await connection.fetch(query, *values)]

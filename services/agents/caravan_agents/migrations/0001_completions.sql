@@ -5,7 +5,7 @@ CREATE TABLE agents_completions (
     tenant   text NOT NULL,
     job      text NOT NULL,
     id       text NOT NULL,                  -- as the client was told
-    created  bigint NOT NULL,                -- Unix seconds, as in the object
+    answered bigint NOT NULL,                -- Unix microseconds at which its caller had it; the order of lists
     stored   timestamptz NOT NULL DEFAULT now(),
     model    text NOT NULL,                  -- as the client wrote it
     metadata jsonb NOT NULL,
@@ -14,7 +14,7 @@ CREATE TABLE agents_completions (
     UNIQUE (tenant, job)
 );
 CREATE INDEX agents_completions_ids ON agents_completions (tenant, id);
-CREATE INDEX agents_completions_order ON agents_completions (tenant, created, number) WHERE object IS NOT NULL;
+CREATE INDEX agents_completions_order ON agents_completions (tenant, answered, number) WHERE object IS NOT NULL;
 CREATE INDEX agents_completions_metadata ON agents_completions USING gin (metadata jsonb_path_ops);
 CREATE INDEX agents_completions_age ON agents_completions (stored);
 
