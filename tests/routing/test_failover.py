@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from caravan_bus.inference import Asked, InferenceClient
+from caravan_bus.router import Outbound, RoutedStream, Router
 from caravan_contracts.errors import (
     CaravanError,
     ContextLengthExceeded,
@@ -18,6 +19,7 @@ from caravan_contracts.errors import (
     UpstreamRefused,
 )
 from caravan_contracts.inference import Usage
+from caravan_contracts.routes import Limits
 
 from tests.routing import house as h
 from tests.routing import sse
@@ -190,6 +192,29 @@ async def test_a_target_without_a_worker_is_passed_over_at_once(house: House) ->
     assert whole(data).models == ["b/m"] and time.monotonic() - began < 0.25
 
 
+class Strict(Router):
+    """Lets nobody through to provider `a`, as a bound of our own would."""
+
+    async def send(self, request: Outbound) -> RoutedStream:
+        if request.spec.provider == "a":
+            raise RateLimited("this tenant has enough under way", retry_after=30)
+        return await super().send(request)
+
+
+async def test_a_429_of_our_own_sends_on_and_says_nothing_of_the_target(house: House) -> None:
+    await house.target("a", h.answers())
+    await house.target("b", h.answers())
+    free = await house.client()
+    router = free._router
+    strict = InferenceClient(free._view, Strict(router._transport, router._inbox, router._table), state=house.states[0])
+    assert whole((await h.pumped(strict))[0]).models == ["b/m"]
+    assert whole((await h.pumped(free))[0]).models == ["a/m"]
+    began = time.monotonic()
+    with pytest.raises(RateLimited):
+        await h.pumped(strict, model="a/m")
+    assert time.monotonic() - began < 0.5
+
+
 # --- after it ------------------------------------------------------------------------------------
 
 
@@ -335,13 +360,7 @@ async def test_a_client_that_leaves_frees_its_worker(house: House, phase: str) -
     async with asyncio.timeout(1):
         while house.cancelled != ["a"]:
             await asyncio.sleep(0.01)
-    assert not client._state.loads.full("default/a/m", _one())
-
-
-def _one() -> Any:
-    from caravan_contracts.routes import Limits
-
-    return Limits(max_concurrent=1)
+    assert not client._state.loads.full("default/a/m", Limits(max_concurrent=1))
 
 
 # --- many requests -------------------------------------------------------------------------------

@@ -174,7 +174,7 @@ class Attempts:
         """The current attempt did."""
         if not self.name:
             return
-        fault = fault_of(error)
+        fault = self._fault(error)
         health, breaker, key = self.state.health, self.route.breaker, self.candidate.key
         metrics.ATTEMPTS.labels(self.name, self.candidate.id, fault.value).inc()
         if fault is Fault.LIMITED and error.retry_after is not None:
@@ -208,7 +208,7 @@ class Attempts:
 
     def _after(self, error: CaravanError) -> Step:
         """What is tried next; raises when nothing is left to try."""
-        course, fault = self._course_so_far(), fault_of(error)
+        course, fault = self._course_so_far(), self._fault(error)
         if self._first is None or fault_of(self._first) is Fault.UNAVAILABLE:
             self._first = error
         step = course.after(self.index, fault, error.retry_after, self.state.clock(), self.remaining)
@@ -228,6 +228,11 @@ class Attempts:
             extra={"request_id": self.call.request.context.request_id, "wait": round(step.wait, 3)},
         )
         return step
+
+    def _fault(self, error: CaravanError) -> Fault:
+        fault = fault_of(error)
+        # before a worker accepted it was us who said 429: that tells nothing of the target
+        return Fault.UNAVAILABLE if fault is Fault.LIMITED and self._stream is None else fault
 
     def _course_so_far(self) -> Course:
         """Made at the first failure: most requests have none."""

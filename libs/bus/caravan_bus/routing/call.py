@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import orjson
@@ -73,6 +73,8 @@ class Call:
         hop = _span(request.verb, context.traceparent, candidate, attempt)
         if hop.traceparent != context.traceparent:
             context = context.with_traceparent(hop.traceparent)
+        if body is not None and context.idempotency_key:
+            context = replace(context, idempotency_key="")  # to a provider another body is another request
         try:
             data, claim = request.body if body is None else body, ""
             if len(data) > INLINE_LIMIT or self._claim:
