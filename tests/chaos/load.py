@@ -67,10 +67,14 @@ class Line:
         if "content-length" in headers:
             return int(lines[0].split()[1]), await self.reader.readexactly(int(headers["content-length"]))
         parts = []
-        while size := int(await self.reader.readline(), 16):
+        while size := await self._size():
             parts.append((await self.reader.readexactly(size + 2))[:-2])
         await self.reader.readexactly(2)
         return int(lines[0].split()[1]), b"".join(parts)
+
+    async def _size(self) -> int:
+        """Of the next chunk; 0 = that was all."""
+        return int((await self.reader.readuntil(b"\r\n")).strip(), 16)
 
     def close(self) -> None:
         self.writer.close()

@@ -48,6 +48,8 @@ class ScriptedUpstream:
     open: int = 0
     closed_early: int = 0
     port: int = 0
+    host: str = "127.0.0.1"
+    """Where it listens."""
     _loop: asyncio.AbstractEventLoop | None = None
     _thread: threading.Thread | None = None
     _stop: asyncio.Event | None = None
@@ -90,7 +92,7 @@ class ScriptedUpstream:
         app.router.add_post("/rerank", self._rerank_tei)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", self.port, reuse_address=True)
+        site = web.TCPSite(runner, self.host, self.port, reuse_address=True)
         await site.start()
         self.port = runner.addresses[0][1]
         ready.set()
