@@ -159,11 +159,6 @@ class Place:
         log = self.folder / f"{name}.log"
         return Service(name, f"caravan_{service}", environment, log, ops, drain_seconds=5.0)
 
-    def metric(self, service: str, name: str) -> float:
-        """The sum of a metric over its labels, as the process says it; 0 when it says nothing of it."""
-        port = self.infra.ports.given[f"ops-{service}"]
-        return read_metric(f"http://127.0.0.1:{port}", name)
-
 
 def cluster(routes: Mapping[str, int], name: str) -> str:
     """What a node's configuration has more than that of a server alone."""
@@ -171,10 +166,12 @@ def cluster(routes: Mapping[str, int], name: str) -> str:
     return f'cluster {{ name: caravan, listen: "127.0.0.1:{routes[name]}", routes: [{others}] }}\n'
 
 
-def read_metric(url: str, name: str) -> float:
+def read_metric(url: str, name: str, label: str = "") -> float:
+    """The sum of a metric over its labels, or over those rows that have `label`; 0 when nothing is said of it."""
     with urllib.request.urlopen(f"{url}/metrics", timeout=5) as answer:
         lines = answer.read().decode().splitlines()
-    return sum(float(line.rpartition(" ")[2]) for line in lines if line.partition("{")[0].partition(" ")[0] == name)
+    rows = [line for line in lines if line.partition("{")[0].partition(" ")[0] == name and label in line]
+    return sum(float(line.rpartition(" ")[2]) for line in rows)
 
 
 async def eventually(true: Callable[[], Any], seconds: float = 15.0) -> None:
