@@ -28,6 +28,8 @@ class Registered:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
+        self.begun = False
+        """Whether the gateway took anything."""
 
     def providers(self, urls: Mapping[str, str]) -> None:
         """Register each and wait until a worker has found it. Raises StartError."""
@@ -41,6 +43,7 @@ class Registered:
                     "config": {"base_url": url, "allow_unlisted": True},
                 },
             )
+            self.begun = True
         wanted = {f"{provider_id(name)}/{READY}" for name in urls}
         self._until(
             lambda: wanted <= {str(row["id"]) for row in self._gateway.models()},

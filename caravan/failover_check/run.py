@@ -71,7 +71,8 @@ class Check:
                 self._registered.routes(dict(self._routes()))
                 return self._try_all(loop, providers["c"], on_outcome)
             finally:
-                self.left = self._registered.clear()
+                problems = self._registered.clear()
+                self.left = problems if self._registered.begun else []
 
     @contextmanager
     def _providers(self, loop: LoopThread) -> Iterator[dict[str, FaultyProvider]]:

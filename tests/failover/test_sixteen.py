@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from caravan.failover_check.cases import QUICK, beyond_repair, sixteen
 from tests.failover.conftest import OPEN, checked, problems
 from tests.mesh.running import RunningMesh
+from tests.upstream.scripted import ScriptedUpstream
 
 
 def _mark(case: str) -> Any:
@@ -69,3 +71,18 @@ def test_a_server_that_is_not_there_is_told() -> None:
     command = [sys.executable, "-m", "caravan", "failover-check", "--url", "http://127.0.0.1:9"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=20)
     assert done.returncode == 1 and "No answer from" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_key_that_may_not_is_told_once(upstream: ScriptedUpstream, tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text("sk-a-user-of-the-house default anna\n")
+    keys.chmod(0o600)
+    made = RunningMesh(tmp_path, upstream, key="sk-a-user-of-the-house")
+    made.environment = {"CARAVAN_GATEWAY_API_KEYS_FILE": str(keys), "CARAVAN_API_KEY": made.key}
+    made.start()
+    try:
+        done = made.command("failover-check")
+    finally:
+        made.stop()
+    assert done.returncode == 1
+    assert done.stderr.count("caravan:") == 1 and "needs the role 'admin'" in done.stderr
