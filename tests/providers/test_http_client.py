@@ -91,6 +91,28 @@ async def test_an_idle_connection_that_was_closed_is_replaced_unseen() -> None:
         assert server.connections == 2
 
 
+async def test_a_request_is_sent_twice_at_most_however_many_connections_are_idle() -> None:
+    closing = False
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, count: int) -> None:
+        if closing:
+            writer.close()
+            return
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+
+    async with serving(serve) as (client, server):
+        exchanges = [await client.post("/x", b"{}", {}) for _ in range(5)]
+        for exchange in exchanges:
+            while await exchange.read():
+                pass
+            client.release(exchange)
+        closing = True
+        before = len(server.requests)
+        with pytest.raises(UpstreamGone):
+            await client.post("/x", b"{}", {})
+        assert len(server.requests) - before == 2
+
+
 async def test_a_fresh_connection_that_is_closed_is_an_error() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, count: int) -> None:
         writer.close()

@@ -63,8 +63,9 @@ class HttpClient:
         return await self._send(self._head("GET", path, "", headers), b"")
 
     async def _send(self, head: bytes, body: bytes) -> Exchange:
+        stale = False
         while True:
-            exchange = self._from_pool() or await self._connect()
+            exchange = (None if stale else self._from_pool()) or await self._connect()
             try:
                 exchange.send(head, body, self._options.read_timeout)
                 await exchange.answered()
@@ -72,6 +73,7 @@ class HttpClient:
                 # an idle connection that the upstream closed in this very moment: nothing was answered on it
                 if exchange.fresh or not exchange.silent:
                     raise
+                stale = True  # the others may be so too: one more try, on a connection of its own
                 continue
             except BaseException:
                 exchange.close()
