@@ -11,9 +11,6 @@ import pytest
 from tests.mesh.running import RunningMesh
 from tests.upstream.scripted import ScriptedUpstream
 
-OPEN = {"reset": "a worker tries each of its idle connections to a provider again when they are reset, however many"}
-"""Cases that do not hold at every run yet, and why."""
-
 
 @pytest.fixture(scope="session")
 def upstream() -> Iterator[ScriptedUpstream]:

@@ -11,17 +11,12 @@ from typing import Any
 import pytest
 
 from caravan.failover_check.cases import QUICK, beyond_repair, sixteen
-from tests.failover.conftest import OPEN, checked, problems
+from tests.failover.conftest import checked, problems
 from tests.mesh.running import RunningMesh
 from tests.upstream.scripted import ScriptedUpstream
 
-
-def _mark(case: str) -> Any:
-    return pytest.mark.xfail(strict=False, reason=OPEN[case]) if case in OPEN else ()
-
-
 CASES = [*sixteen(QUICK), beyond_repair()]
-PARAMS = [pytest.param(case, id=case.id, marks=_mark(case.id)) for case in CASES]
+PARAMS = [pytest.param(case, id=case.id) for case in CASES]
 
 
 @pytest.fixture(scope="session")
