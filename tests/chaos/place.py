@@ -37,6 +37,8 @@ class Node:
     port: int
     folder: Path
     config: str
+    flags: tuple[str, ...]
+    """What a member of a cluster is told beside its configuration, which is the same for all; docs/operations.md."""
     seed: str = field(repr=False)
     start_seconds: float = 20.0
 
@@ -44,7 +46,7 @@ class Node:
         path = self.folder / f"{self.name}.conf"
         write_private(path, self.config)
         environment = {**plain_environment(), "GOMAXPROCS": "1"}
-        command = (str(binaries.nats_server()), "-c", str(path))
+        command = (str(binaries.nats_server()), "-c", str(path), *self.flags)
         return ChildSpec(self.name, command, self.folder / f"{self.name}.log", environment)
 
     async def ping(self) -> None:
@@ -115,12 +117,10 @@ class Place:
         routes = {name: self.infra.ports.take(f"{name}-routes") for name in names}
         for name in names:
             port, monitor = self.infra.ports.take(name), self.infra.ports.take(f"{name}-monitor")
-            options = NatsOptions(
-                f"{self.host}:{port}", f"127.0.0.1:{monitor}", str(self.folder / name / "jetstream"), server_name=name
-            )
-            config = render(options, users) + (cluster(routes, name) if count > 1 else "")
+            options = NatsOptions(f"{self.host}:{port}", f"127.0.0.1:{monitor}", str(self.folder / name / "jetstream"))
+            flags = cluster(routes, name) if count > 1 else ()
             (self.folder / name).mkdir()
-            node = Node(name, port, self.folder / name, config, kept.seeds["operator"])
+            node = Node(name, port, self.folder / name, render(options, users), flags, kept.seeds["operator"])
             self.nodes[name] = self.infra.supervise(node)
             self._urls.append(f"nats://127.0.0.1:{port}")
         await asyncio.gather(*(node.start() for node in self.nodes.values()))
@@ -160,10 +160,11 @@ class Place:
         return Service(name, f"caravan_{service}", environment, log, ops, drain_seconds=5.0)
 
 
-def cluster(routes: Mapping[str, int], name: str) -> str:
-    """What a node's configuration has more than that of a server alone."""
-    others = ", ".join(f'"nats-route://127.0.0.1:{port}"' for node, port in routes.items() if node != name)
-    return f'cluster {{ name: caravan, listen: "127.0.0.1:{routes[name]}", routes: [{others}] }}\n'
+def cluster(routes: Mapping[str, int], name: str) -> tuple[str, ...]:
+    """How a server is told that it is one of several."""
+    others = ",".join(f"nats://127.0.0.1:{port}" for node, port in routes.items() if node != name)
+    own = f"nats://127.0.0.1:{routes[name]}"
+    return ("-n", name, "--cluster_name", "caravan", "--cluster", own, "--routes", others)
 
 
 def read_metric(url: str, name: str, label: str = "") -> float:

@@ -1,0 +1,141 @@
+"""Does a request cost the same in a larger mesh? ``python -m benchmarks.flatness``; about four minutes.
+
+CPU-seconds of gateways, NATS and workers together, from one mesh after the other: 1, 2, 4, 8 workers behind one
+gateway, then 2 and 4 gateways before one worker. Two loads: closed (32 connections that never rest) and paced streams.
+The last column is what the same processes use while nobody asks anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from benchmarks import proc
+from benchmarks.build import build
+from benchmarks.errors import BenchmarkError
+from benchmarks.measure import Bench
+from benchmarks.mesh import running_mesh
+from benchmarks.results import ON_THE_PATH, Pair
+from benchmarks.run import RESULTS
+from benchmarks.scenarios import SCENARIOS
+from benchmarks.server import Server
+from benchmarks.upstream import running_upstream
+
+SIZES = ((1, 1), (1, 2), (1, 4), (1, 8), (2, 1), (4, 1))
+"""Gateways and workers."""
+LOADS = ("chat_c32", "paced_c100")
+IDLE_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Row:
+    gateways: int
+    workers: int
+    per_1k_requests: float
+    """CPU-seconds."""
+    per_1m_tokens: float
+    """CPU-seconds, of paced streams."""
+    requests_per_second: float
+    idle: float
+    """CPU-milliseconds a second, with no load."""
+    errors: int
+    foreign: float
+    """The most cores that others used meanwhile."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.flatness", description=__doc__)
+    parser.add_argument("--reps", type=int, default=3, help="repetitions; the table shows medians (3)")
+    options = parser.parse_args(argv)
+    try:
+        rows = measure(options.reps)
+    except BenchmarkError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    print(table(rows))
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"flatness-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.json"
+    path.write_text(json.dumps([vars(row) for row in rows], indent=1))
+    print(f"written to {path}", file=sys.stderr)
+    return 1 if any(row.errors for row in rows) else 0
+
+
+def measure(repetitions: int) -> list[Row]:
+    """A mesh for each size, one after the other."""
+    programs = build()
+    rows = []
+    with running_upstream(programs.upstream) as upstream:
+        bench = Bench(programs.loadgen, upstream)
+        for gateways, workers in SIZES:
+            scale = [f"gateway={gateways}", f"inference={workers}"]
+            with (
+                tempfile.TemporaryDirectory(prefix="caravan-flat-") as folder,
+                running_mesh(Path(folder), upstream.port, scale) as server,
+            ):
+                rows.append(_row(bench, server, gateways, workers, repetitions))
+                print(rows[-1], file=sys.stderr, flush=True)
+    return rows
+
+
+def _row(bench: Bench, server: Server, gateways: int, workers: int, repetitions: int) -> Row:
+    time.sleep(2)  # what starts a mesh is over
+    idle = _idle(server)
+    loads = [scenario for scenario in SCENARIOS if scenario.name in LOADS]
+    pairs = [bench.pair(load, number, server) for number in range(repetitions) for load in loads]
+    plain, paced = ([pair for pair in pairs if pair.scenario == load.name] for load in loads)
+    return Row(
+        gateways,
+        workers,
+        round(median(_cost(pair, pair.mesh.load.ok) * 1000 for pair in plain), 3),
+        round(median(_cost(pair, pair.mesh.load.tokens) * 1_000_000 for pair in paced), 1),
+        round(median(pair.mesh.load.ok / pair.mesh.load.seconds for pair in plain)),
+        round(idle * 1000, 1),
+        sum(pair.mesh.load.errors for pair in pairs),
+        max(pair.mesh.cost.foreign for pair in pairs),
+    )
+
+
+def _cost(pair: Pair, units: int) -> float:
+    return pair.mesh.cost.on_the_path() / max(1, units)
+
+
+def _idle(server: Server) -> float:
+    """CPU-seconds a second of what is on the path of a request."""
+    before, began = _spent(server), time.monotonic()
+    time.sleep(IDLE_SECONDS)
+    return (_spent(server) - before) / (time.monotonic() - began)
+
+
+def _spent(server: Server) -> float:
+    return sum(proc.usage(pid).cpu for pid, role in server.roles.items() if role in ON_THE_PATH)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """As Markdown; ratios are to the first row."""
+    first = rows[0]
+    lines = [
+        f"| gateways | workers | CPU-s per 1k requests, C = 32 | CPU-s per 1 M tokens, 100 streams | req/s "
+        f"({os.cpu_count()} cores) | idle, CPU-ms per s | errors | foreign cores |",
+        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    lines += [
+        f"| {row.gateways} | {row.workers} | {row.per_1k_requests:.3f} ({row.per_1k_requests / first.per_1k_requests:.2f}x) | "
+        f"{row.per_1m_tokens:.1f} ({row.per_1m_tokens / first.per_1m_tokens:.2f}x) | {row.requests_per_second:,.0f} | "
+        f"{row.idle:.1f} | {row.errors} | {row.foreign:.2f} |"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
