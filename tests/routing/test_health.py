@@ -174,3 +174,19 @@ def test_a_window_forgets_a_tenth_at_a_time() -> None:
     assert window.sum(119.9) == 10
     assert window.sum(124.0) == 5
     assert window.sum(1000.0) == 0
+
+
+def test_many_that_repeat_it_do_not_keep_each_other_waiting() -> None:
+    bus = Bus("a", "b", "c", "d")
+    for health in bus.all.values():
+        health._chance = lambda low, high: high
+        for _ in range(3):
+            health.failed("t", BREAKER)
+    waited = 0.0
+    while all(health.use("t") is Use.NO for health in bus.all.values()):
+        bus.now += 1.0
+        waited += 1.0
+        assert waited < 20, "open for 10 s, a fifth more by chance"
+        for health in bus.all.values():
+            for fact in health.facts():
+                bus.say(fact)

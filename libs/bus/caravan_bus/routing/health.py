@@ -158,8 +158,10 @@ class Health:
         if fact.state is TargetState.LIMITED:
             target.limited_until = max(target.limited_until, now + fact.seconds)
         elif fact.state is TargetState.OPEN:
-            target.open = True
-            target.until = max(target.until, now + fact.seconds * self._chance(1.0, 1.1))
+            # said again each second: were it drawn out each time, processes would keep each other waiting for ever
+            known_already = target.open and target.until > now
+            seconds = fact.seconds if known_already else fact.seconds * self._chance(1.0, 1.1)
+            target.open, target.until = True, max(target.until, now + seconds)
         elif target.open:
             target.probe_until = max(target.probe_until, now + fact.seconds * self._chance(1.0, 1.5))
 
