@@ -95,7 +95,7 @@ class Account:
 
 @dataclass
 class Load:
-    """`rate` plain requests a second, every third on a connection of its own, and `streams` streams at any time,
+    """`rate` plain requests a second, one of `alone` on a connection of its own, and `streams` streams at any time,
     each of `tokens` tokens. Entered it runs; left it sends nothing more and waits for what is under way."""
 
     port: int
@@ -103,6 +103,7 @@ class Load:
     streams: int = 10
     tokens: int = 160
     delay_ms: int = 50
+    alone: int = 3
     model: str = "up/plain"
     account: Account = field(default_factory=Account)
     _idle: deque[Line] = field(default_factory=deque)
@@ -151,7 +152,7 @@ class Load:
             "messages": [{"role": "user", "content": f"{number}"}],
             "max_tokens": 1 + number % 5,
         }
-        got = await self._asked(body, f"plain {number}", own=number % 3 == 0)
+        got = await self._asked(body, f"plain {number}", own=number % self.alone == 0)
         if got is not None:
             text = json.loads(got)["choices"][0]["message"]["content"]
             self._expect(text == wanted, f"plain {number}: {text!r}")

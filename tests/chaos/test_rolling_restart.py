@@ -50,6 +50,19 @@ async def test_a_rolling_restart_of_everything_fails_no_request(mesh: RunningMes
     assert account.plain > 50 * len(PARTS) and account.streams > 12
 
 
+async def test_no_connection_that_begins_while_a_gateway_leaves_is_reset(mesh: RunningMesh) -> None:
+    port = urlsplit(mesh.url).port
+    assert port is not None
+    async with Load(port, rate=250, streams=0, alone=1) as load:
+        for name in ("gateway-1", "gateway-2") * 2:
+            await asyncio.sleep(1)
+            await restarted(mesh, name)
+    account = load.account
+    print(account.plain, "plain,", account.opened, "connections, slowest", account.slowest)
+    assert account.wrong == []
+    assert account.opened >= account.plain > 1000
+
+
 async def restarted(mesh: RunningMesh, name: str) -> None:
     """SIGTERM, as a new version would be rolled out; back when another process does its work."""
     before = mesh.pid(name)
