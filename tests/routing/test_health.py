@@ -182,6 +182,8 @@ def test_many_that_repeat_it_do_not_keep_each_other_waiting() -> None:
         health._chance = lambda low, high: high
         for _ in range(3):
             health.failed("t", BREAKER)
+        bus.now += 15  # the next one to find out that it is not back yet
+    bus.now -= 15
     waited = 0.0
     while all(health.use("t") is Use.NO for health in bus.all.values()):
         bus.now += 1.0
