@@ -1,8 +1,10 @@
-"""Does a request cost the same in a larger mesh? ``python -m benchmarks.flatness``; about eight minutes.
+"""Does a request cost the same in a larger mesh? ``python -m benchmarks.flatness``; about ten minutes.
 
 CPU-seconds of gateways, NATS and workers together, from one mesh after the other: 1, 2, 4, 8 workers behind one
-gateway, then 2 and 4 gateways before one worker. Two loads: closed (32 connections that never rest) and paced streams.
-The last column is what the same processes use while nobody asks anything.
+gateway, then 2 and 4 gateways before one worker. Three loads: closed (32 connections that never rest); 100 paced
+streams; and paced streams that grow with the mesh, 25 for each worker or gateway. The first two divide the same work
+among more processes, so that each does less of it at a time; the third gives each the same. The column "idle" is what
+these processes use while nobody asks anything.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -32,7 +34,8 @@ from benchmarks.upstream import running_upstream
 
 SIZES = ((1, 1), (1, 2), (1, 4), (1, 8), (2, 1), (4, 1))
 """Gateways and workers."""
-LOADS = ("chat_c32", "paced_c100")
+PLAIN, PACED, GROWING = "chat_c32", "paced_c100", "paced_growing"
+STREAMS_EACH = 25
 IDLE_SECONDS = 5.0
 
 
@@ -43,7 +46,9 @@ class Row:
     per_1k_requests: float
     """CPU-seconds."""
     per_1m_tokens: float
-    """CPU-seconds, of paced streams."""
+    """CPU-seconds, of 100 paced streams."""
+    per_1m_growing: float
+    """The same, of :data:`STREAMS_EACH` for each worker or gateway."""
     requests_per_second: float
     idle: float
     """CPU-milliseconds a second, with no load."""
@@ -92,15 +97,18 @@ def measure(repetitions: int) -> list[Row]:
 def _row(bench: Bench, server: Server, gateways: int, workers: int, repetitions: int) -> Row:
     time.sleep(2)  # what starts a mesh is over
     idle = _idle(server)
-    loads = [scenario for scenario in SCENARIOS if scenario.name in LOADS]
+    plain, paced = (next(it for it in SCENARIOS if it.name == name) for name in (PLAIN, PACED))
+    growing = replace(paced, name=GROWING, connections=STREAMS_EACH * max(gateways, workers))
+    loads = (plain, paced, growing)
     pairs = [bench.pair(load, number, server) for number in range(repetitions) for load in loads]
-    plain, paced = ([pair for pair in pairs if pair.scenario == load.name] for load in loads)
+    of = {load.name: [pair for pair in pairs if pair.scenario == load.name] for load in loads}
     return Row(
         gateways,
         workers,
-        round(median(_cost(pair, pair.mesh.load.ok) * 1000 for pair in plain), 3),
-        round(median(_cost(pair, pair.mesh.load.tokens) * 1_000_000 for pair in paced), 1),
-        round(median(pair.mesh.load.ok / pair.mesh.load.seconds for pair in plain)),
+        round(median(_cost(pair, pair.mesh.load.ok) * 1000 for pair in of[PLAIN]), 3),
+        round(median(_cost(pair, pair.mesh.load.tokens) * 1_000_000 for pair in of[PACED]), 1),
+        round(median(_cost(pair, pair.mesh.load.tokens) * 1_000_000 for pair in of[GROWING]), 1),
+        round(median(pair.mesh.load.ok / pair.mesh.load.seconds for pair in of[PLAIN])),
         round(idle * 1000, 1),
         sum(pair.mesh.load.errors for pair in pairs),
         max(pair.mesh.cost.foreign for pair in pairs),
@@ -126,16 +134,18 @@ def table(rows: Sequence[Row]) -> str:
     """As Markdown; ratios are to the first row."""
     first = rows[0]
     lines = [
-        f"| gateways | workers | CPU-s per 1k requests, C = 32 | CPU-s per 1 M tokens, 100 streams | req/s "
+        f"| gateways | workers | CPU-s per 1k requests, C = 32 | CPU-s per 1 M tokens, 100 streams "
+        f"| the same, {STREAMS_EACH} streams for each | req/s "
         f"({os.cpu_count()} cores) | idle, CPU-ms per s | errors | foreign cores |",
-        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for row in rows:
         plain = f"{row.per_1k_requests:.3f} ({row.per_1k_requests / first.per_1k_requests:.2f}x)"
         paced = f"{row.per_1m_tokens:.1f} ({row.per_1m_tokens / first.per_1m_tokens:.2f}x)"
+        growing = f"{row.per_1m_growing:.1f} ({row.per_1m_growing / first.per_1m_growing:.2f}x)"
         lines.append(
-            f"| {row.gateways} | {row.workers} | {plain} | {paced} | {row.requests_per_second:,.0f} | {row.idle:.1f} "
-            f"| {row.errors} | {row.foreign:.2f} |"
+            f"| {row.gateways} | {row.workers} | {plain} | {paced} | {growing} | {row.requests_per_second:,.0f} "
+            f"| {row.idle:.1f} | {row.errors} | {row.foreign:.2f} |"
         )
     return "\n".join(lines)
 
