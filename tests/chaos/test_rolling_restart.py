@@ -1,6 +1,6 @@
 """Every process is stopped and started again, one after the other, under load: nobody notices.
 
-``CARAVAN_CHAOS_STREAM_SECONDS=30`` has streams of half a minute in flight rather than eight seconds; that takes five
+``CARAVAN_CHAOS_STREAM_SECONDS=30`` has streams of half a minute in flight rather than eight seconds; that takes three
 minutes.
 """
 
