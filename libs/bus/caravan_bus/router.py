@@ -8,11 +8,13 @@ is sent again elsewhere.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 import zlib
+from collections import deque
 from dataclasses import dataclass, field
-from functools import partial
+from itertools import islice
 
 from caravan_contracts import frames as f
 from caravan_contracts import headers as h
@@ -23,6 +25,7 @@ from caravan_contracts.errors import (
     DeadlineExceeded,
     DependencyDown,
     InvalidRequest,
+    NoWorker,
     Overloaded,
     StreamInterrupted,
     WorkerLost,
@@ -30,9 +33,6 @@ from caravan_contracts.errors import (
 from caravan_contracts.inference import CallSpec, Summary
 
 from caravan_bus import metrics
-from caravan_bus.admission.options import RoutingOptions as RoutingOptions
-from caravan_bus.admission.pace import Pace
-from caravan_bus.admission.waiting import Place, WaitingRoom
 from caravan_bus.presence import PresenceTable, WorkerEntry
 from caravan_bus.stream.inbox import StreamInbox
 from caravan_bus.stream.reader import Admission, Sink, StreamReader
@@ -47,6 +47,20 @@ _REFUSED = (Admission.BUSY, Admission.NOBODY)
 _Refused = dict[str, int]
 """Workers that did not take a request, and the number of what they had last said of themselves: believed until they
 speak again."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingOptions:
+    """Bounds, in seconds and requests."""
+
+    accept_timeout: float = 0.25
+    queue_limit: int = 1024
+    """Requests that may wait per provider."""
+    queue_timeout: float = 30.0
+    no_worker_timeout: float = 3.0
+    """How long to wait for a first worker to appear: one that is being restarted is back by then."""
+    reconnect_timeout: float = 5.0
+    attempts: int = 4
 
 
 @dataclass(slots=True)
@@ -74,8 +88,6 @@ class RoutedStream:
         self._entry: WorkerEntry | None = None
         self._begun = False
         self.attempts = 0
-        self.since = 0.0
-        """When it was sent to the worker that has it, on the monotonic clock; 0.0 once it ended well."""
 
     @property
     def summary(self) -> Summary | None:
@@ -120,7 +132,7 @@ class RoutedStream:
             if data:
                 self._begun = True
             if reader.finished:
-                self._ended()
+                self._release()
             return data
 
     async def pump(self, sink: Sink) -> bytes:
@@ -129,13 +141,11 @@ class RoutedStream:
         if self._reader is None:
             raise RuntimeError("pump() before open()")
         try:
-            last = await self._reader.pump(sink)
+            return await self._reader.pump(sink)
         except WorkerLost as error:
             raise StreamInterrupted(f"{error.message}; what was sent so far is incomplete") from error
         finally:
             self._release()
-        self._ended()
-        return last
 
     async def read_all(self, limit: int) -> bytes:
         """The whole answer, at most `limit` bytes. Only a complete one is returned: a worker lost half way is
@@ -167,14 +177,6 @@ class RoutedStream:
             self._reader.cancel()
         self._release()
 
-    def _ended(self) -> None:
-        """A good end, if it told its summary."""
-        if self.since and self.summary is not None:
-            spec, since = self._request.spec, self.since
-            self.since = 0.0
-            self._router._pace.note(spec.provider, spec.model, time.monotonic() - since)
-        self._release()
-
     def _release(self) -> None:
         if self._entry is not None:
             entry, self._entry = self._entry, None
@@ -195,18 +197,10 @@ class Router:
         self._inbox = inbox
         self._table = table
         self.options = options or RoutingOptions()
-        self._pace = Pace()
-        self._room = WaitingRoom(transport, table, self.options, self._pace)
+        self._lines: dict[str, deque[asyncio.Event]] = {}
+        table.on_free.append(self._wake)
         table.on_gone.append(inbox.lose_worker)
         table.on_silent.append(inbox.doubt_worker)
-
-    async def start(self) -> None:
-        """Share slots with other processes that wait for them; without it this one acts alone."""
-        await self._room.sharing.start()
-
-    async def close(self) -> None:
-        """Stop that."""
-        await self._room.sharing.close()
 
     async def send(self, request: Outbound) -> RoutedStream:
         """Have `request` served; the stream is accepted when this returns."""
@@ -216,7 +210,7 @@ class Router:
 
     def waiting(self, provider: str) -> int:
         """Requests in line for `provider`."""
-        return self._room.waiting(provider)
+        return len(self._lines.get(provider, ()))
 
     def has_room(self, provider: str) -> bool:
         """Whether a request for `provider` would find a free slot at once."""
@@ -225,34 +219,21 @@ class Router:
     async def _admit(self, request: Outbound, stream: RoutedStream) -> tuple[StreamReader, WorkerEntry]:
         provider = request.spec.provider
         refused: _Refused = {}
-        place: Place | None = None
         began = time.monotonic()
-        try:
-            while request.context.remaining > 0:
-                entry = None
-                if place is None and not self._room.must_wait(provider):
-                    entry = self._choose(provider, request.affinity, refused)
-                if entry is None:
-                    choose = partial(self._choose, provider, request.affinity, refused)
-                    place = place or self._room.enter(request.spec, request.context, began, choose)
-                    entry = await place.slot(refused.clear)
-                stream.since = time.monotonic()
-                reader = await self._try(request, entry)
-                stream.attempts += reader.admission not in _REFUSED
+        while True:
+            if request.context.remaining <= 0:
+                raise DeadlineExceeded("the request's time is over before a worker was free")
+            entry = None if self.waiting(provider) else self._choose(provider, request.affinity, refused)
+            if entry is None:
+                entry = await self._in_line(request, refused, began)
+            reader = await self._try(request, entry)
+            if reader.admission not in _REFUSED:
+                stream.attempts += 1
                 if reader.admission is Admission.ACCEPTED:
-                    if place is not None:
-                        place.leave()
                     return reader, entry
                 if stream.attempts >= self.options.attempts:
                     raise Overloaded("no worker answered in time", retry_after=1)
-                refused[entry.presence.worker] = entry.presence.seq
-                if place is not None:
-                    place.back()
-            raise DeadlineExceeded("the request's time is over before a worker was free")
-        except BaseException as error:  # a client that went away, too
-            if place is not None:
-                place.leave(error)
-            raise
+            refused[entry.presence.worker] = entry.presence.seq
 
     async def _try(self, request: Outbound, entry: WorkerEntry) -> StreamReader:
         """Send `request` to a worker; the reader's admission says what became of that. Only when it is ACCEPTED the
@@ -317,6 +298,72 @@ class Router:
             if rank > best_rank:
                 best, best_rank = entry, rank
         return best
+
+    async def _in_line(self, request: Outbound, refused: _Refused, began: float) -> WorkerEntry:
+        """Wait for a worker with a free slot, in order of arrival."""
+        provider = request.spec.provider
+        line = self._lines.get(provider)
+        if line is None:
+            line = self._lines[provider] = deque()
+        if len(line) >= self.options.queue_limit:
+            raise Overloaded(
+                f"all workers of provider {provider!r} are busy and {len(line)} requests wait already",
+                retry_after=1,
+            )
+        turn = asyncio.Event()
+        line.append(turn)
+        metrics.QUEUE_DEPTH.labels(provider).set(len(line))
+        try:
+            while True:
+                if line[0] is turn or turn.is_set():
+                    entry = self._choose(provider, request.affinity, refused)
+                    if entry is not None:
+                        metrics.QUEUE_WAIT.labels(provider).observe(time.monotonic() - began)
+                        return entry
+                self._raise_waited(request, began)
+                turn.clear()
+                try:
+                    async with asyncio.timeout(self._patience(request, began)):
+                        await turn.wait()
+                except TimeoutError:
+                    refused.clear()
+        finally:
+            line.remove(turn)
+            metrics.QUEUE_DEPTH.labels(provider).set(len(line))
+            if not line:
+                del self._lines[provider]
+            self._wake()
+
+    def _patience(self, request: Outbound, began: float) -> float:
+        any_worker = bool(self._table.workers(request.spec.provider))
+        limit = self.options.queue_timeout if any_worker else self.options.no_worker_timeout
+        left = min(began + limit - time.monotonic(), request.context.remaining)
+        # a worker that said BUSY or nothing is asked again after a while even if no heartbeat came
+        return max(0.001, min(left, 1.0))
+
+    def _raise_waited(self, request: Outbound, began: float) -> None:
+        waited, provider = time.monotonic() - began, request.spec.provider
+        if request.context.remaining <= 0:
+            raise DeadlineExceeded("the request's time is over before a worker was free")
+        if not self._table.workers(provider):
+            if waited >= self.options.no_worker_timeout:
+                raise NoWorker(
+                    f"no worker serves provider {provider!r} at the moment; start one, or look at `caravan status`",
+                    retry_after=5,
+                )
+        elif waited >= self.options.queue_timeout:
+            raise Overloaded(
+                f"all workers of provider {provider!r} stayed busy for {waited:.0f} s",
+                retry_after=2,
+            )
+
+    def _wake(self) -> None:
+        """Let as many go ahead as there are free slots."""
+        for provider, line in self._lines.items():
+            if line:
+                free = sum(max(0, entry.free(provider)) for entry in self._table.workers(provider))
+                for turn in islice(line, free):
+                    turn.set()
 
 
 def _has_refused(entry: WorkerEntry, refused: _Refused) -> bool:

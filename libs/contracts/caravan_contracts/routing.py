@@ -53,12 +53,3 @@ class LoadFact(Message):
 
     instance: str
     targets: dict[str, Load] = Field(default_factory=dict)
-
-
-class LineFact(Message):
-    """``evt.routing.line``: who waits at a process for a free slot; four times a second while anybody does, and once
-    more, empty, when nobody does any longer. A second without one: nobody."""
-
-    instance: str
-    tenants: dict[str, int] = Field(default_factory=dict)
-    """Tenants with waiting requests, by provider."""
