@@ -82,3 +82,26 @@ async def test_what_the_server_raises_is_heard() -> None:
     server = Server()
     with pytest.raises(RuntimeError, match="complete"):
         Sending(broken, Watched(server.receive, broken)).take(b"a")
+
+
+async def test_a_connection_takes_what_it_can_and_the_server_the_rest() -> None:
+    server = Server()
+    watched = Watched(server.receive, server.send)
+    written: list[bytes] = []
+    ready = True
+
+    def line(data: bytes) -> bool:
+        if ready:
+            written.append(data)
+        return ready
+
+    sending = Sending(server.send, watched, line)
+    assert sending.take(b"a")
+    assert written == [b"a"] and server.sent == [] and watched.wrote
+    ready = False
+    server.taken.clear()
+    assert not sending.take(b"b")
+    assert watched.writing
+    server.taken.set()
+    await sending.room()
+    assert written == [b"a"] and server.sent == [b"b"]

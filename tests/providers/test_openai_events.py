@@ -237,3 +237,30 @@ def test_a_finish_in_the_middle_of_a_read_is_noticed_at_the_end() -> None:
     forwarder.feed((chunk(finish="stop") + "\n\n" + chunk("b") + "\n\n").encode())
     forwarder.feed((chunk(finish="length") + "\n\n").encode())
     assert forwarder.summary(0).finish_reason == "length"
+
+
+_ODD = ["", ": ping", 'data: {"id":"x","choi', 'data: {"choices":[{"delta":{"content":"x"}}', "event: x\ndata: {}"]
+
+
+@given(st.lists(st.sampled_from(["w", '"}', "{", "\n\ndata: {", "é", *_ODD]), min_size=1, max_size=12), st.data())
+def test_events_read_together_come_out_as_events_read_alone(words: list[str], data: st.DataObject) -> None:
+    """Whatever stands between them: the short way through the middle of a stream gives what the long one gives."""
+    shown = data.draw(st.sampled_from(["up-model", "my-model", "my/model"]))
+    late = data.draw(st.booleans())  # a provider that names its model after the text
+    events = [f"{w}\n\n".encode() if w in _ODD else (chunk(w) + "\n\n").encode() for w in words]
+    if late:
+        events = [
+            e.replace(b'"model":"up-model",', b"").replace(b"null}]}", b'null}],"model":"up-model"}') for e in events
+        ]
+    events = [
+        (chunk("first") + "\n\n").encode(),
+        *events,
+        (chunk(finish="stop") + "\n\n").encode(),
+        b"data: [DONE]\n\n",
+    ]
+    alone, together = EventForwarder(shown, False), EventForwarder(shown, False)
+    cut = data.draw(st.integers(0, len(events)))
+    expected = b"".join(alone.feed(event) for event in events)
+    got = together.feed(b"".join(events[:cut])) + together.feed(b"".join(events[cut:]))
+    assert got == expected
+    assert together.done and together.finish_reason == alone.finish_reason == "stop"

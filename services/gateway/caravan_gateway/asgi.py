@@ -8,6 +8,8 @@ from typing import Any
 
 from caravan_contracts.errors import CaravanError, ClientGone, InvalidRequest, RequestTooLarge
 
+from caravan_gateway.stepping import Step
+
 Scope = MutableMapping[str, Any]
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
@@ -35,23 +37,34 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive, limit: int, t
     length = headers.get(b"content-length", b"")
     if length.isdigit() and int(length) > limit:
         raise RequestTooLarge(f"the body has {int(length)} bytes; at most {limit} are taken")
-    parts: list[bytes] = []
-    size = 0
+    step = Step(receive())  # most bodies are there already
+    if step.done and not step.value.get("more_body", False) and step.value["type"] != "http.disconnect":
+        return _bounded(step.value.get("body", b""), 0, limit)
     try:
         async with asyncio.timeout(timeout):
-            while True:
-                event = await receive()
-                if event["type"] == "http.disconnect":
-                    raise ClientGone("the client went away before its body was complete")
-                part: bytes = event.get("body", b"")
-                size += len(part)
-                if size > limit:
-                    raise RequestTooLarge(f"the body is over {limit} bytes")
-                parts.append(part)
-                if not event.get("more_body", False):
-                    return parts[0] if len(parts) == 1 else b"".join(parts)
+            return await _read_on(step.value if step.done else await step.rest(), receive, limit)
     except TimeoutError as error:
         raise BodyTimeout(f"the body did not arrive within {timeout:g} s") from error
+
+
+async def _read_on(event: Event, receive: Receive, limit: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        if event["type"] == "http.disconnect":
+            raise ClientGone("the client went away before its body was complete")
+        part = _bounded(event.get("body", b""), size, limit)
+        size += len(part)
+        parts.append(part)
+        if not event.get("more_body", False):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+        event = await receive()
+
+
+def _bounded(part: bytes, before: int, limit: int) -> bytes:
+    if before + len(part) > limit:
+        raise RequestTooLarge(f"the body is over {limit} bytes")
+    return part
 
 
 async def send_json(send: Send, status: int, body: bytes, headers: Headers) -> None:

@@ -55,6 +55,7 @@ class CompletionRoute:
         self._auth = auth
         self._watch = watch
         self._settings = settings
+        self._seconds = metrics.HTTP_SECONDS.labels(route)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one POST."""
@@ -72,7 +73,7 @@ class CompletionRoute:
         )
         failure: CaravanError | None = None
         try:
-            await self._serve(headers, receive, send, request_id, progress, hop)
+            await self._serve(scope, headers, receive, send, request_id, progress, hop)
         except CaravanError as error:
             failure = error
         except asyncio.CancelledError:
@@ -94,6 +95,7 @@ class CompletionRoute:
 
     async def _serve(
         self,
+        scope: Scope,
         headers: dict[bytes, bytes],
         receive: Receive,
         send: Send,
@@ -132,7 +134,7 @@ class CompletionRoute:
         await send({"type": "http.response.start", "status": 200, "headers": asgi.EVENT_STREAM + answer_headers})
         progress.started, progress.status = True, 200
         watched.streaming = True
-        sending = Sending(send, watched)
+        sending = Sending(send, watched, scope.pop("caravan_line", None))
         if data and not sending.take(data):
             await sending.room()
         last = await stream.pump(sending)
@@ -155,7 +157,7 @@ class CompletionRoute:
     def _account(self, progress: _Progress, began: float, request_id: str, failure: CaravanError | None) -> None:
         now = time.perf_counter()
         metrics.HTTP_REQUESTS.labels(self._route, "POST", str(progress.status)).inc()
-        metrics.HTTP_SECONDS.labels(self._route).observe(now - began)
+        self._seconds.observe(now - began)
         if failure is not None:
             metrics.ERRORS.labels(failure.code or failure.type).inc()
             level = logging.INFO if failure.status < 500 else logging.WARNING

@@ -16,6 +16,7 @@ from caravan_contracts.inference import Summary, Usage
 
 from caravan_inference.body import first_string, last_object
 from caravan_inference.providers.openai_compatible.malformed import without_malformed
+from caravan_inference.providers.openai_compatible.outline import Outline
 from caravan_inference.providers.openai_compatible.refusals import in_band_error
 
 log = logging.getLogger(__name__)
@@ -30,10 +31,8 @@ class EventForwarder:
 
     __slots__ = (
         "_crlf",
-        "_find",
         "_keep_usage",
-        "_put",
-        "_settled",
+        "_outline",
         "_shown",
         "_tail",
         "done",
@@ -48,10 +47,8 @@ class EventForwarder:
         self._shown = shown_model
         self._keep_usage = keep_usage
         self._tail = b""
-        self._settled = False
         self._crlf = False
-        self._find = b""
-        self._put = b""
+        self._outline: Outline | None = None
         self.done = False
         self.error: CaravanError | None = None
         self.finish_reason = ""
@@ -66,7 +63,7 @@ class EventForwarder:
         """
         if self._tail:
             chunk = self._tail + chunk
-        if self._crlf or (not self._settled and b"\r\n" in chunk):
+        if self._crlf or (self._outline is None and b"\r\n" in chunk):
             self._crlf = True
             # a lone \r at the end may be half of a line break
             held = b"\r" if chunk.endswith(b"\r") else b""
@@ -79,36 +76,32 @@ class EventForwarder:
             return b""
         self._tail = chunk[cut:]
         ready = chunk[:cut] if self._tail else chunk
-        if not self._settled:
+        if self._outline is None:
             self._settle(ready)
-        if not self._in_the_middle(ready):
+        if self._outline is None or self.finish_reason:
             return self._read(ready)
-        return ready.replace(self._find, self._put) if self._find else ready
+        middle = self._outline.middle(ready)
+        return middle if middle is not None else self._not_only_middle(self._outline, ready)
 
-    def _in_the_middle(self, ready: bytes) -> bool:
-        """Whether there is nothing to learn from `ready`: it looks like whole events of one JSON object each, and the
-        last of them carries neither a finish reason nor an error. What is learned of a stream stands at its end, so
-        one look at the last event does for all of a read; each search through all of them would cost as much as HTTP
-        does. Where the outline does not add up, which a text may cause as well, the events are read one by one."""
-        if self.finish_reason or not self._settled:
-            return False
-        last = ready[ready.rfind(b"\n\n", 0, -2) + 1 :]
-        at = last.rfind(b'"finish_reason":')
-        if at < 0 or not last[at + 16 : at + 24].lstrip().startswith(b"null"):
-            return False
-        if b'"error"' in last or not ready.endswith(b"}\n\n") or not ready.startswith(b"data:"):
-            return False
-        count = ready.count
-        events = (count(b"}\n\ndata: {") or count(b"}\n\ndata:{")) + 1
-        return count(b"\n") == 2 * events and count(b"{") == count(b"}")
+    def _not_only_middle(self, outline: Outline, ready: bytes) -> bytes:
+        """What is learned of a stream stands at its end: of a read that ends it, only the last events are read."""
+        cut = outline.unfinished(ready)
+        if not cut:
+            return self._read(ready)
+        head = ready[:cut]
+        middle = outline.middle(head) if cut < len(ready) else None
+        if middle is not None:
+            return middle + self._read(ready[cut:])
+        outline.learn(head)
+        return self._read(ready)
 
     def _read(self, ready: bytes) -> bytes:
         """The events that may say something: at the beginning and at the end."""
         if b'"error"' in ready:
             ready = self._cut_error(ready)
         ready = self._without_malformed(ready)
-        if self._find:
-            ready = ready.replace(self._find, self._put)
+        if self._outline is not None:
+            ready = self._outline.renamed(ready)
         if b'"usage":' in ready and (b'"usage":{' in ready or b'"usage": {' in ready):
             ready = self._take_usage(ready)
         # every event may carry a null one, so only a string is looked for; two searches cost less than a pattern
@@ -140,13 +133,13 @@ class EventForwarder:
         identity = first_string(ready, b"id")
         if found is None:
             return  # a comment or an event without a model: look again at the next one
-        self._settled = True
         raw, self.model = found
         self.response_id = identity[1] if identity else ""
+        put = raw
         if self.model != self._shown:
-            self._find = raw
-            at = raw.index(b'"', raw.index(b":"))
-            self._put = raw[:at] + json.dumps(self._shown).encode()
+            put = raw[: raw.index(b'"', raw.index(b":"))] + json.dumps(self._shown).encode()
+        self._outline = Outline(raw, put)
+        self._outline.learn(ready)
 
     def _note_finish(self, ready: bytes) -> None:
         at = max(ready.rfind(b'"finish_reason":"'), ready.rfind(b'"finish_reason": "'))
