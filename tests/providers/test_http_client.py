@@ -12,7 +12,7 @@ from tests.providers.serving import serving
 
 
 async def whole(client: HttpClient) -> bytes:
-    exchange = await client.post("/x", b"{}", {"A": "b"})
+    exchange = await client.post("/x", b"{}", {"A": "b"}, 60)
     parts = []
     try:
         while part := await exchange.read():
@@ -72,7 +72,7 @@ async def test_a_cut_answer_is_an_error_and_never_an_end(cut: bytes) -> None:
         writer.close()
 
     async with serving(serve) as (client, _):
-        exchange = await client.post("/x", b"{}", {})
+        exchange = await client.post("/x", b"{}", {}, 60)
         assert await exchange.read() == b"five5"
         with pytest.raises(UpstreamGone):
             await exchange.read()
@@ -101,7 +101,7 @@ async def test_a_request_is_sent_twice_at_most_however_many_connections_are_idle
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
 
     async with serving(serve) as (client, server):
-        exchanges = [await client.post("/x", b"{}", {}) for _ in range(5)]
+        exchanges = [await client.post("/x", b"{}", {}, 60) for _ in range(5)]
         for exchange in exchanges:
             while await exchange.read():
                 pass
@@ -109,7 +109,7 @@ async def test_a_request_is_sent_twice_at_most_however_many_connections_are_idle
         closing = True
         before = len(server.requests)
         with pytest.raises(UpstreamGone):
-            await client.post("/x", b"{}", {})
+            await client.post("/x", b"{}", {}, 60)
         assert len(server.requests) - before == 2
 
 
@@ -119,7 +119,7 @@ async def test_a_fresh_connection_that_is_closed_is_an_error() -> None:
 
     async with serving(serve) as (client, server):
         with pytest.raises(UpstreamGone):
-            await client.post("/x", b"{}", {})
+            await client.post("/x", b"{}", {}, 60)
         assert server.connections == 1
 
 
@@ -129,14 +129,14 @@ async def test_silence_and_garbage_are_errors() -> None:
 
     async with serving(silent, read_timeout=0.1) as (client, _):
         with pytest.raises(TimeoutError):
-            await client.post("/x", b"{}", {})
+            await client.post("/x", b"{}", {}, 60)
 
     async def garbage(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, count: int) -> None:
         writer.write(b"SSH-2.0-OpenSSH\r\n")
 
     async with serving(garbage) as (client, _):
         with pytest.raises(UpstreamGone, match="no HTTP"):
-            await client.post("/x", b"{}", {})
+            await client.post("/x", b"{}", {}, 60)
 
 
 async def test_a_reader_that_stops_holds_the_upstream_back() -> None:
@@ -151,7 +151,7 @@ async def test_a_reader_that_stops_holds_the_upstream_back() -> None:
             await writer.drain()
 
     async with serving(serve) as (client, _):
-        exchange = await client.post("/x", b"{}", {})
+        exchange = await client.post("/x", b"{}", {}, 60)
         got = len(await exchange.read())
         for _ in range(50):
             await asyncio.sleep(0.01)
@@ -166,4 +166,4 @@ async def test_a_reader_that_stops_holds_the_upstream_back() -> None:
 async def test_a_header_cannot_be_smuggled(value: str) -> None:
     client = HttpClient(ClientOptions("http://127.0.0.1:9/v1", 1.0, 1.0))
     with pytest.raises(InvalidRequest, match="control character"):
-        await client.post("/x", b"{}", {"Authorization": value})
+        await client.post("/x", b"{}", {"Authorization": value}, 60)

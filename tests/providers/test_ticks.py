@@ -49,7 +49,7 @@ class Kept:
 
 
 async def fed(client: HttpClient, sink: Kept) -> bytes:
-    exchange = await client.post("/x", b"{}", {})
+    exchange = await client.post("/x", b"{}", {}, 60)
     try:
         await exchange.feed(sink)
     finally:
@@ -137,7 +137,7 @@ async def test_silence_in_mid_stream_is_noticed() -> None:
 
 async def test_a_sink_that_has_enough_ends_the_reading_and_the_rest_is_still_there() -> None:
     async with serving(counting(50, 0.001), flush=FLUSH) as (client, server):
-        exchange = await client.post("/x", b"{}", {})
+        exchange = await client.post("/x", b"{}", {}, 60)
         sink = Kept(stop_at=b"data: 30\n\n")
         await exchange.feed(sink)
         data = b"".join(sink.parts)
@@ -210,7 +210,7 @@ async def test_endless_headers_are_refused() -> None:
 
     async with serving(serve) as (client, _):
         with pytest.raises(UpstreamGone):
-            await client.post("/x", b"{}", {})
+            await client.post("/x", b"{}", {}, 60)
 
 
 class Reading:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -56,8 +57,6 @@ class CallSpec:
 
     def encode(self) -> str:
         """One header line: ASCII JSON, no line break can be in it."""
-        import json
-
         row = [
             self.provider,
             self.model,
@@ -67,7 +66,8 @@ class CallSpec:
         ]
         if self.asked_model:
             row.append(self.asked_model)
-        return json.dumps(row, separators=(",", ":"))
+        line = orjson.dumps(row)
+        return line.decode() if line.isascii() else json.dumps(row, separators=(",", ":"))
 
     @staticmethod
     def decode(text: str) -> CallSpec:

@@ -48,16 +48,29 @@ class Answer(Protocol):
         and what the sink raises."""
         ...
 
+    def end_within(self, seconds: float) -> None:
+        """Its upstream has said all that it has to say: the wait for more is no longer than this now."""
+        ...
+
+    def leave(self) -> None:
+        """Nobody wants what is left of it. Its connection may serve again if the end comes at once."""
+        ...
+
     def close(self) -> None:
         """Give it up at once."""
         ...
 
 
+class DeadlinePassed(TimeoutError):
+    """The time that a request was given is over."""
+
+
 class Client(Protocol):
     """Connections to one upstream."""
 
-    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """Send; returns with status and headers. Raises OSError, TimeoutError, InvalidRequest."""
+    async def post(self, path: str, body: bytes, headers: Mapping[str, str], within: float) -> Answer:
+        """Send; returns with status and headers. The whole exchange may take `within` seconds. Raises OSError,
+        DeadlinePassed, TimeoutError, InvalidRequest; so does reading the answer."""
         ...
 
     async def get(self, path: str, headers: Mapping[str, str]) -> Answer:

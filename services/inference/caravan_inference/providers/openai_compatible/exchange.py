@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from typing import Final
 
 import httptools
 
-from caravan_inference.providers.openai_compatible.answer import Sink
+from caravan_inference.providers.openai_compatible.answer import DeadlinePassed, Sink
 from caravan_inference.providers.openai_compatible.ticks import FREE_READS, Ticks
 
 _HIGH: Final = 256 * 1024
 """Bytes read ahead per exchange before the upstream is held back."""
+_DRAIN_SECONDS: Final = 0.5
+"""How long the end of a body that nobody wants may take."""
 _MAX_HEAD: Final = 128 * 1024
 """Most bytes before the end of an answer's headers."""
 
@@ -46,6 +49,12 @@ class Exchange(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._heard = 0.0
         self._timeout = 0.0
+        self._ends = 0.0
+        """When the whole exchange has to be over, by the loop's clock."""
+        self._left: Callable[[Exchange], None] | None = None
+        """Who gets the connection of an answer that was left, once it was read to its end."""
+        self.is_left = False
+        """Whether nobody wants what is left of the answer."""
         self._error: BaseException | None = None
         self._refused: Exception | None = None
         """What the sink raised."""
@@ -64,18 +73,20 @@ class Exchange(asyncio.Protocol):
 
     # --- what the client and the provider use ----------------------------------------------------
 
-    def send(self, head: bytes, body: bytes, timeout: float) -> None:
-        """Begin an exchange: write the request, wait at most `timeout` seconds between two reads."""
+    def send(self, head: bytes, body: bytes, timeout: float, within: float) -> None:
+        """Begin an exchange: write the request, wait at most `timeout` seconds between two reads, and `within` seconds
+        for all of it."""
         assert self._transport is not None
         self._parser = httptools.HttpResponseParser(self)
         self._parts.clear()
         self._size = self._reads = self._whole = 0
         self._error = self._refused = None
-        self._idle = self._stray = self._full = False
+        self._idle = self._stray = self._full = self.is_left = False
         self.status, self.headers, self.finished, self.silent = 0, {}, False, True
         self._timeout = timeout
         self._heard = self._loop.time()
-        self._timer = self._loop.call_later(timeout, self._check_silence)
+        self._ends = self._heard + within
+        self._timer = self._loop.call_later(min(timeout, within), self._check_silence)
         self._transport.write(head + body if len(body) < 65536 else head)
         if len(body) >= 65536:
             self._transport.write(body)
@@ -117,6 +128,23 @@ class Exchange(asyncio.Protocol):
             self._ticks.streams -= 1
             self._sink = None
             self.resume()
+
+    def end_within(self, seconds: float) -> None:
+        """See :class:`Answer`."""
+        if not self.finished:
+            self._stop_timer()
+            self._timeout, self._heard = seconds, self._loop.time()
+            self._timer = self._loop.call_later(seconds, self._check_silence)
+
+    def leave(self) -> None:
+        """See :class:`Answer`."""
+        self.is_left = True
+
+    def drain(self, done: Callable[[Exchange], None]) -> None:
+        """Read the rest of an answer that was left for nobody; `done` gets the connection when it can serve again, and
+        an upstream that lingers loses it."""
+        self._left = done
+        self.end_within(_DRAIN_SECONDS)
 
     def resume(self) -> None:
         """Leave the socket to the event loop again."""
@@ -186,6 +214,9 @@ class Exchange(asyncio.Protocol):
         self.silent = False
         self._size += len(data)
         self._parse(data)
+        if self._left is not None:
+            self._drained(self._left)
+            return
         if not self.status and self._size > _MAX_HEAD:
             self._break_off(f"headers of more than {_MAX_HEAD} bytes")
         if self._size > _HIGH and not self._paused and self._transport is not None:
@@ -199,6 +230,9 @@ class Exchange(asyncio.Protocol):
         self._leave_ticks()
         self._fail(UpstreamGone(str(exc) if exc else "the connection was closed"))
         self._wake()
+        if self._left is not None:
+            done, self._left = self._left, None
+            done(self)
 
     def eof_received(self) -> bool:
         """See asyncio.Protocol: an answer without a length ends with its connection."""
@@ -245,6 +279,12 @@ class Exchange(asyncio.Protocol):
         if self._stray:
             del self._parts[self._whole :]
             self._keep = False
+
+    def _drained(self, done: Callable[[Exchange], None]) -> None:
+        self._parts.clear()
+        if self.finished or self._size > _HIGH:
+            self._left = None
+            done(self)
 
     def _take_parts(self) -> bytes:
         parts = self._parts
@@ -307,11 +347,16 @@ class Exchange(asyncio.Protocol):
             self._ticks.leave(self._fd)
 
     def _check_silence(self) -> None:
-        left = self._heard + self._timeout - self._loop.time()
-        if left > 0 or self._full:
-            self._timer = self._loop.call_later(max(left, 1.0), self._check_silence)
+        now = self._loop.time()
+        silence = self._heard + self._timeout - now
+        rest = self._ends - now
+        if rest > 0 and (silence > 0 or self._full):
+            self._timer = self._loop.call_later(min(max(silence, 1.0), rest), self._check_silence)
             return
-        self._fail(TimeoutError(f"silent for {self._timeout:g} s"))
+        if rest > 0:
+            self._fail(TimeoutError(f"silent for {self._timeout:g} s"))
+        else:
+            self._fail(DeadlinePassed("the request's time is over"))
         self.close()
         self._wake()
 

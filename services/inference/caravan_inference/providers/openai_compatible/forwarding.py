@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Final
 
 from caravan_contracts.inference import CallSpec, Summary
 
 from caravan_inference.providers.base import Output
+from caravan_inference.providers.openai_compatible.answer import Answer
 from caravan_inference.providers.openai_compatible.events import EventForwarder
 
 END_SECONDS: Final = 1.0
@@ -18,13 +18,13 @@ END_SECONDS: Final = 1.0
 class Forwarding:
     """For one stream; see :class:`Sink`."""
 
-    __slots__ = ("_began", "_body", "_events", "_first", "_limit", "_output", "_tail", "done", "room")
+    __slots__ = ("_answer", "_began", "_body", "_events", "_first", "_output", "_tail", "done", "ending", "room")
 
-    def __init__(self, spec: CallSpec, output: Output, began: float, body: bytes, limit: asyncio.Timeout) -> None:
-        """`began` by `time.perf_counter`. `limit` ends the wait for an upstream that has finished the answer to `body`
-        and does not say so."""
+    def __init__(self, spec: CallSpec, output: Output, began: float, body: bytes, answer: Answer) -> None:
+        """`began` by `time.perf_counter`; `answer` is the one to `body`. An upstream that has finished it and does not
+        say so is not waited for long."""
         self._body = body
-        self._limit = limit
+        self._answer = answer
         self._events = EventForwarder(spec.shown_model, spec.include_usage)
         self._output = output
         self._began = began
@@ -33,6 +33,8 @@ class Forwarding:
         self.room = output.room
         self.done = False
         """Whether the upstream said that it is."""
+        self.ending = False
+        """Whether it gave the reason why its answer ends, and nothing of that can be missing but the word for it."""
 
     def take(self, data: bytes) -> bool:
         """Send on what `data` completes. Raises the upstream's own error."""
@@ -47,7 +49,7 @@ class Forwarding:
         if events.error is not None:
             raise events.error
         if events.finish_reason:
-            self._soon_over(room)
+            self._soon_over()
         return room
 
     def end(self) -> tuple[Summary, bytes]:
@@ -59,8 +61,7 @@ class Forwarding:
                 raise events.error
         return events.summary(self._first), self._tail
 
-    def _soon_over(self, room: bool) -> None:
-        if b'"n"' in self._body:
-            return  # of several choices one may have finished long before another
-        # a client that takes nothing keeps its upstream from being read: that is no silence
-        self._limit.reschedule(asyncio.get_running_loop().time() + END_SECONDS if room else None)
+    def _soon_over(self) -> None:
+        if b'"n"' not in self._body:  # of several choices one may have finished long before another
+            self.ending = True
+            self._answer.end_within(END_SECONDS)

@@ -51,23 +51,25 @@ class HttpClient:
         self._prefix = parts.path.rstrip("/")
         self._netloc = parts.netloc.rpartition("@")[2]
         self._idle: deque[Exchange] = deque()
+        self._draining: set[Exchange] = set()
         self._loop = asyncio.get_running_loop()
         self._ticks = Ticks(options.flush)
 
-    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Exchange:
-        """Send and wait for status and headers. Raises OSError, TimeoutError."""
-        return await self._send(self._head("POST", path, f"Content-Length: {len(body)}\r\n", headers), body)
+    async def post(self, path: str, body: bytes, headers: Mapping[str, str], within: float) -> Exchange:
+        """See :class:`Client`."""
+        return await self._send(self._head("POST", path, f"Content-Length: {len(body)}\r\n", headers), body, within)
 
     async def get(self, path: str, headers: Mapping[str, str]) -> Exchange:
-        """Ask, and wait for status and headers. Raises OSError, TimeoutError."""
-        return await self._send(self._head("GET", path, "", headers), b"")
+        """See :class:`Client`."""
+        return await self._send(self._head("GET", path, "", headers), b"", self._options.read_timeout)
 
-    async def _send(self, head: bytes, body: bytes) -> Exchange:
+    async def _send(self, head: bytes, body: bytes, within: float) -> Exchange:
         stale = False
+        ends = self._loop.time() + within
         while True:
-            exchange = (None if stale else self._from_pool()) or await self._connect()
+            exchange = (None if stale else self._from_pool()) or await self._connect(within)
             try:
-                exchange.send(head, body, self._options.read_timeout)
+                exchange.send(head, body, self._options.read_timeout, ends - self._loop.time())
                 await exchange.answered()
             except UpstreamGone:
                 # an idle connection that the upstream closed in this very moment: nothing was answered on it
@@ -82,16 +84,23 @@ class HttpClient:
 
     def release(self, exchange: Answer) -> None:
         """An exchange is over: keep its connection if it can serve again."""
-        if isinstance(exchange, Exchange) and exchange.reusable and len(self._idle) < self._options.idle:
+        if not isinstance(exchange, Exchange) or len(self._idle) >= self._options.idle:
+            exchange.close()
+        elif exchange.reusable:
             exchange.rest()
             self._idle.append(exchange)
+        elif exchange.is_left and not exchange.finished and exchange.alive:
+            self._draining.add(exchange)
+            exchange.drain(self._drained)
         else:
             exchange.close()
 
     async def close(self) -> None:
         """Close what is idle."""
-        while self._idle:
-            self._idle.pop().close()
+        for exchange in (*self._idle, *self._draining):
+            exchange.close()
+        self._idle.clear()
+        self._draining.clear()
         self._ticks.close()
 
     def _from_pool(self) -> Exchange | None:
@@ -101,8 +110,13 @@ class HttpClient:
                 return exchange
         return None
 
-    async def _connect(self) -> Exchange:
-        async with asyncio.timeout(self._options.connect_timeout):
+    def _drained(self, exchange: Exchange) -> None:
+        self._draining.discard(exchange)
+        exchange.is_left = False
+        self.release(exchange)
+
+    async def _connect(self, within: float) -> Exchange:
+        async with asyncio.timeout(min(self._options.connect_timeout, within)):
             _, exchange = await self._loop.create_connection(
                 lambda: Exchange(self._loop, self._ticks), self._host, self._port, ssl=self._options.tls
             )

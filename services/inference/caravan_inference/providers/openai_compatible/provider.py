@@ -24,7 +24,7 @@ from caravan_inference.providers.base import Call, Output, ProviderOptions, Resu
 from caravan_inference.providers.credentials import callers_key
 from caravan_inference.providers.model_types import guessed
 from caravan_inference.providers.openai_compatible import options as opt
-from caravan_inference.providers.openai_compatible.answer import Answer, Client
+from caravan_inference.providers.openai_compatible.answer import Answer, Client, DeadlinePassed
 from caravan_inference.providers.openai_compatible.forwarding import Forwarding
 from caravan_inference.providers.openai_compatible.http import ClientOptions, HttpClient
 from caravan_inference.providers.openai_compatible.presets import PRESETS
@@ -118,13 +118,10 @@ class OpenAICompatible:
         if call.context.idempotency_key:
             headers["Idempotency-Key"] = call.context.idempotency_key
         try:
-            async with asyncio.timeout(max(0.0, call.context.remaining)) as limit:
-                return await self._exchange(call, body, headers, output, began)
-        except TimeoutError as error:
-            if limit.expired():
+            return await self._exchange(call, body, headers, output, began)
+        except OSError as error:  # TimeoutError is one
+            if _is_late(call, error):
                 raise DeadlineExceeded("the request's time is over while the provider worked on it") from error
-            raise self._unreachable(error) from error
-        except OSError as error:
             raise self._unreachable(error) from error
 
     async def _exchange(
@@ -133,7 +130,7 @@ class OpenAICompatible:
         client = self._client
         if client is None:
             raise RuntimeError("the provider was not started")
-        answer = await client.post(_PATHS[call.verb], body, headers)
+        answer = await client.post(_PATHS[call.verb], body, headers, max(0.0, call.context.remaining))
         try:
             if answer.status >= 300:
                 raise refusal(self.options.id, answer.status, answer.headers, await _bounded(answer))
@@ -146,21 +143,17 @@ class OpenAICompatible:
     async def _stream(self, call: Call, answer: Answer, output: Output, began: float) -> Result:
         if "json" in answer.headers.get("content-type", ""):
             raise self._no_stream(await _bounded(answer))
-        limit = asyncio.timeout(None)
-        forwarding = Forwarding(call.spec, output, began, call.body, limit)
+        forwarding = Forwarding(call.spec, output, began, call.body, answer)
         try:
-            async with limit:
-                await answer.feed(forwarding)
-        except OSError as error:  # TimeoutError is one
-            if not limit.expired():
+            await answer.feed(forwarding)
+        except OSError as error:
+            if _is_late(call, error):
+                raise
+            if not (isinstance(error, TimeoutError) and forwarding.ending):
                 raise UpstreamBroke(f"provider {self.options.id!r} cut its stream: {error}") from error
         summary, tail = forwarding.end()
-        if forwarding.done and not answer.finished:
-            # send the last events now; the connection is good for another call once its end was read
-            if tail:
-                output.write(tail)
-                tail = b""
-            await _drain(answer)
+        if forwarding.done:
+            answer.leave()
         return Result(summary, tail)
 
     async def _whole(self, call: Call, answer: Answer, began: float) -> Result:
@@ -247,14 +240,9 @@ async def _bounded(answer: Answer) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-async def _drain(answer: Answer) -> None:
-    """Read the last bytes of a body whose stream has said ``[DONE]``; an upstream that lingers loses its connection."""
-    try:
-        async with asyncio.timeout(0.5):
-            while await answer.read():
-                pass
-    except OSError:  # TimeoutError is one
-        return
+def _is_late(call: Call, error: OSError) -> bool:
+    """Whether `error` only says that the request's time is over."""
+    return isinstance(error, DeadlinePassed) or (isinstance(error, TimeoutError) and call.context.remaining <= 0)
 
 
 def _metadata(row: Mapping[str, object]) -> dict[str, object]:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Mapping
+from typing import Final
 
 import aiohttp
+from caravan_bus.tasks import cancel_and_wait
 
 from caravan_inference.providers.openai_compatible.answer import Answer, Sink
 from caravan_inference.providers.openai_compatible.pace import Pace
+
+_DRAIN_SECONDS: Final = 0.5
+"""How long the end of a body that nobody wants may take."""
 
 
 class _Response:
@@ -18,6 +23,8 @@ class _Response:
     def __init__(self, response: aiohttp.ClientResponse, flush: float) -> None:
         self._response = response
         self._flush = flush
+        self._patience: float | None = None
+        self.is_left = False
         self.status = response.status
         self.headers = {name.lower(): value for name, value in response.headers.items()}
 
@@ -27,7 +34,8 @@ class _Response:
 
     async def read(self) -> bytes:
         try:
-            return await self._response.content.readany()
+            async with asyncio.timeout(self._patience):
+                return await self._response.content.readany()
         except aiohttp.ClientError as error:
             raise OSError(str(error) or type(error).__name__) from error
 
@@ -40,6 +48,12 @@ class _Response:
                 data += self._response.content.read_nowait()
             if not sink.take(data):
                 await sink.room()
+
+    def end_within(self, seconds: float) -> None:
+        self._patience = seconds
+
+    def leave(self) -> None:
+        self.is_left = True
 
     def close(self) -> None:
         self._response.close()
@@ -60,26 +74,31 @@ class ProxiedClient:
     ) -> None:
         self._base_url = base_url
         self._flush = flush
+        self._connect = connect
+        self._read = read
+        self._draining: set[asyncio.Task[None]] = set()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=limit, ssl=tls, keepalive_timeout=60),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read),
             proxy=proxy,
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("User-Agent",),
         )
 
-    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def post(self, path: str, body: bytes, headers: Mapping[str, str], within: float) -> Answer:
         """See :class:`Client`."""
-        return await self._send("POST", path, body, headers)
+        return await self._send("POST", path, body, headers, within)
 
     async def get(self, path: str, headers: Mapping[str, str]) -> Answer:
         """See :class:`Client`."""
-        return await self._send("GET", path, None, headers)
+        return await self._send("GET", path, None, headers, None)
 
-    async def _send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+    async def _send(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], within: float | None
+    ) -> Answer:
+        limits = aiohttp.ClientTimeout(total=within, sock_connect=self._connect, sock_read=self._read)
         try:
             response = await self._session.request(
-                method, self._base_url + path, data=body, headers=headers, allow_redirects=False
+                method, self._base_url + path, data=body, headers=headers, allow_redirects=False, timeout=limits
             )
         except aiohttp.ClientError as error:
             raise OSError(str(error) or type(error).__name__) from error
@@ -87,9 +106,27 @@ class ProxiedClient:
 
     def release(self, answer: Answer) -> None:
         """See :class:`Client`: aiohttp keeps a connection whose body was read to its end by itself."""
-        if not answer.finished:
+        if answer.finished:
+            return
+        if isinstance(answer, _Response) and answer.is_left:
+            task = asyncio.create_task(_drain(answer), name="drain-answer")
+            self._draining.add(task)
+            task.add_done_callback(self._draining.discard)
+        else:
             answer.close()
 
     async def close(self) -> None:
         """Close the session."""
+        for task in tuple(self._draining):
+            await cancel_and_wait(task)
         await self._session.close()
+
+
+async def _drain(answer: _Response) -> None:
+    """Read the end of a body that nobody wants, so that its connection serves again."""
+    try:
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            while await answer.read():
+                pass
+    except OSError:  # TimeoutError is one
+        answer.close()

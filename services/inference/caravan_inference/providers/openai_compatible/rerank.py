@@ -6,7 +6,6 @@ them are brought into one shape.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from caravan_contracts.rerank import Ranked, RerankAnswer, RerankUsage, text_of
 
 from caravan_inference.body import rename_model
 from caravan_inference.providers.base import Call, Result
-from caravan_inference.providers.openai_compatible.answer import Answer, Client
+from caravan_inference.providers.openai_compatible.answer import Answer, Client, DeadlinePassed
 from caravan_inference.providers.openai_compatible.refusals import refusal
 
 Dialect = Literal["cohere", "tei", "nvidia"]
@@ -45,14 +44,13 @@ async def rerank(call: Call, client: Client | None, headers: Mapping[str, str], 
     began = time.perf_counter()
     body = write_request(call, endpoint.dialect)
     try:
-        async with asyncio.timeout(max(0.0, call.context.remaining)) as limit:
-            answer = await client.post(endpoint.path, body, headers)
-            try:
-                raw = await _bounded(answer)
-            finally:
-                client.release(answer)
+        answer = await client.post(endpoint.path, body, headers, max(0.0, call.context.remaining))
+        try:
+            raw = await _bounded(answer)
+        finally:
+            client.release(answer)
     except TimeoutError as error:
-        if limit.expired():
+        if isinstance(error, DeadlinePassed) or call.context.remaining <= 0:
             raise DeadlineExceeded("the request's time is over while the provider worked on it") from error
         raise UpstreamFailed(
             f"provider {endpoint.provider!r} did not answer in time", code="upstream_timeout"
