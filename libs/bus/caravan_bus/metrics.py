@@ -5,7 +5,10 @@ Labels are bounded: routes, models and providers that the registry knows, error 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.metrics import MetricWrapperBase
 
 _SECONDS = (
     0.001,
@@ -113,3 +116,13 @@ WORK_JOBS = Counter(
 )
 WORK_WAITING = Gauge("caravan_work_waiting", "Jobs in the queue that no worker has", ("queue",))
 WORK_UNDER_WAY = Gauge("caravan_work_under_way", "Jobs that a worker has", ("queue",))
+
+
+def _remember_children() -> None:
+    """`labels` checks and looks up under a lock each time, four times in a request: what it found is found again."""
+    for metric in tuple(globals().values()):
+        if isinstance(metric, MetricWrapperBase):
+            metric.labels = lru_cache(maxsize=1024)(metric.labels)  # type: ignore[method-assign]
+
+
+_remember_children()
