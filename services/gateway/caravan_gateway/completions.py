@@ -22,6 +22,7 @@ from caravan_contracts.inference import Summary, Verb
 from caravan_gateway import asgi
 from caravan_gateway.asgi import Headers, Receive, Scope, Send
 from caravan_gateway.auth import Authenticator
+from caravan_gateway.connection import Line
 from caravan_gateway.sending import Sending
 from caravan_gateway.settings import Settings
 from caravan_gateway.watch import Watch, Watched
@@ -121,20 +122,25 @@ class CompletionRoute:
         progress.asked = asked = await self._client.ask(self._verb, body, context, _provider_data(headers))
         stream = asked.stream
         answer_headers: Headers = [(b"x-request-id", request_id.encode())]
+        line: Line | None = scope.pop("caravan_line", None)
         if not asked.facts.stream:
             answer = await stream.read_all(MAX_ANSWER)
             progress.first_byte = time.perf_counter()
             progress.started, progress.status = True, 200
             answer_headers.append(_processing(began))
+            if line is not None:
+                line.hold_head()
             await asgi.send_json(send, 200, answer, answer_headers)
             return
         data = await stream.read()
         progress.first_byte = time.perf_counter()
         answer_headers.append(_processing(began))
+        if line is not None and data:
+            line.hold_head()
         await send({"type": "http.response.start", "status": 200, "headers": asgi.EVENT_STREAM + answer_headers})
         progress.started, progress.status = True, 200
         watched.streaming = True
-        sending = Sending(send, watched, scope.pop("caravan_line", None))
+        sending = Sending(send, watched, line)
         if data and not sending.take(data):
             await sending.room()
         last = await stream.pump(sending)

@@ -40,6 +40,34 @@ class HeadTooLarge(InvalidRequest):
     code = "request_header_fields_too_large"
 
 
+class _Held:
+    """A transport whose first write, an answer's head, waits for the second: both leave in one system call, which
+    costs as much as all that is done for it."""
+
+    __slots__ = ("_cycle", "_head", "_transport")
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = cycle
+        self._transport = cycle.transport
+        self._head = b""
+
+    def write(self, data: bytes) -> None:
+        if not self._head:
+            self._head = data
+            return
+        self._cycle.transport = self._transport
+        self._transport.write(self._head + data)
+
+    def close(self) -> None:
+        self._cycle.transport = self._transport
+        if self._head:
+            self._transport.write(self._head)
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+
 class Line:
     """Writes pieces of one answer's body without an event, a coroutine and a look at each for it."""
 
@@ -47,6 +75,11 @@ class Line:
 
     def __init__(self, cycle: RequestResponseCycle) -> None:
         self._cycle = cycle
+
+    def hold_head(self) -> None:
+        """The answer's head, which comes next, leaves with the first bytes of its body: they have to follow at once."""
+        if not self._cycle.response_started:
+            self._cycle.transport = _Held(self._cycle)  # type: ignore[assignment]
 
     def __call__(self, data: bytes) -> bool:
         """Write `data`, at least one byte; False when ASGI's `send` has to see to it: the client is slow or gone."""
