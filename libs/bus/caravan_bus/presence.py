@@ -48,6 +48,8 @@ class PresenceBeacon:
         self._task: asyncio.Task[None] | None = None
         self._subscription: Subscription | None = None
         self._scheduled = False
+        self._busy = 0
+        self._measured = (time.monotonic(), time.process_time())
 
     async def start(self) -> None:
         """Begin; from now on callers may choose this worker."""
@@ -74,7 +76,7 @@ class PresenceBeacon:
         """Publish one heartbeat now."""
         self._seq += 1
         self._last = self._slots.loads()
-        message = Presence(self._worker, self._service, self._state, self._seq, self._last)
+        message = Presence(self._worker, self._service, self._state, self._seq, self._last, self._busy)
         self._transport.publish(s.PRESENCE, message.encode())
 
     def _soon(self) -> None:
@@ -89,11 +91,19 @@ class PresenceBeacon:
     async def _beat(self) -> None:
         quiet = _IDLE_BEATS
         while True:
+            self._measure()
             quiet += 1
             if quiet >= _IDLE_BEATS or self._slots.loads() != self._last:
                 quiet = 0
                 self.say()
             await asyncio.sleep(HEARTBEAT_SECONDS)
+
+
+    def _measure(self) -> None:
+        clock, cpu = time.monotonic(), time.process_time()
+        if clock - self._measured[0] >= HEARTBEAT_SECONDS / 2:
+            self._busy = round(100 * (cpu - self._measured[1]) / (clock - self._measured[0]))
+            self._measured = (clock, cpu)
 
 
 @dataclass(slots=True)

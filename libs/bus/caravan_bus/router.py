@@ -1,6 +1,7 @@
 """Who gets a request: the one place that chooses a worker, waits for a free one, and tries another.
 
-A request goes to a worker with a free slot: the owner of its prompt's prefix first, the least loaded otherwise.
+A request goes to a worker with a free slot: the owner of its prompt's prefix first, otherwise one that has an
+eighth of its slots full before the next has any, and that is not short of CPU.
 A worker answers at once (ACCEPT or BUSY); no answer in 250 ms means the next one. When all are full the request
 waits in a bounded, fair line. Until the first byte reached the caller a lost worker costs nothing: the request
 is sent again elsewhere.
@@ -15,6 +16,7 @@ import zlib
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Final
 
 from caravan_contracts import frames as f
 from caravan_contracts import headers as h
@@ -40,6 +42,13 @@ from caravan_bus.transport import Transport, encode_headers
 
 log = logging.getLogger(__name__)
 
+_SHARES: Final = 8
+_MANY: Final = 64
+"""A worker with so many slots is filled by an eighth before the next one has any: streams in one process share its
+wake-ups, and cost half of what they cost each in its own. With fewer, whose engines compute, the least loaded is
+taken."""
+_BUSY: Final = 60
+"""Percent of a core above which a worker is spared while others are not."""
 _WINDOW = f.encode_window(f.DEFAULT_WINDOW, bundles=True)
 
 
@@ -285,15 +294,19 @@ class Router:
             only = entries[0]
             return only if only.free(provider) > 0 and not _has_refused(only, refused) else None
         best: WorkerEntry | None = None
-        best_rank: tuple[int, float] = (-1, -1.0)
+        best_rank = (-1, 0, 0, 0)
         owner = _owner(entries, affinity) if affinity else None
         for entry in entries:
             free = entry.free(provider)
             if free <= 0 or _has_refused(entry, refused):
                 continue
+            slots = entry.presence.providers[provider].slots
+            used = slots - free
             rank = (
                 1 if entry is owner else 0,
-                free / entry.presence.providers[provider].slots,
+                0 if entry.presence.busy >= _BUSY else 1,
+                -(used // (slots // _SHARES if slots >= _MANY else 1)),
+                used,
             )
             if rank > best_rank:
                 best, best_rank = entry, rank

@@ -45,6 +45,8 @@ class Presence:
     """Grows with each message of this worker; an older one that arrives late is ignored."""
     providers: dict[str, Load] = field(default_factory=dict)
     """The providers it can serve now, and their slots."""
+    busy: int = 0
+    """Percent of a core that its process used since the heartbeat before."""
 
     def encode(self) -> bytes:
         """JSON."""
@@ -55,6 +57,7 @@ class Presence:
                 "state": self.state,
                 "seq": self.seq,
                 "providers": {name: [load.slots, load.used] for name, load in self.providers.items()},
+                "busy": self.busy,
             }
         )
 
@@ -69,6 +72,7 @@ class Presence:
                 state=WorkerState(data["state"]),
                 seq=int(data["seq"]),
                 providers={str(k): Load(int(v[0]), int(v[1])) for k, v in data["providers"].items()},
+                busy=int(data.get("busy", 0)),
             )
         except (KeyError, TypeError, IndexError, AttributeError) as error:
             raise ValueError(f"no presence message: {error!r}") from error
