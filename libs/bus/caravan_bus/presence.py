@@ -98,7 +98,6 @@ class PresenceBeacon:
                 self.say()
             await asyncio.sleep(HEARTBEAT_SECONDS)
 
-
     def _measure(self) -> None:
         clock, cpu = time.monotonic(), time.process_time()
         if clock - self._measured[0] >= HEARTBEAT_SECONDS / 2:

@@ -12,11 +12,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import zlib
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final
 
 from caravan_contracts import frames as f
 from caravan_contracts import headers as h
@@ -35,6 +33,7 @@ from caravan_contracts.errors import (
 from caravan_contracts.inference import CallSpec, Summary
 
 from caravan_bus import metrics
+from caravan_bus.choosing import Refused, choose
 from caravan_bus.presence import PresenceTable, WorkerEntry
 from caravan_bus.stream.inbox import StreamInbox
 from caravan_bus.stream.reader import Admission, Sink, StreamReader
@@ -42,20 +41,10 @@ from caravan_bus.transport import Transport, encode_headers
 
 log = logging.getLogger(__name__)
 
-_SHARES: Final = 8
-_MANY: Final = 64
-"""A worker with so many slots is filled by an eighth before the next one has any: streams in one process share its
-wake-ups, and cost half of what they cost each in its own. With fewer, whose engines compute, the least loaded is
-taken."""
-_BUSY: Final = 60
-"""Percent of a core above which a worker is spared while others are not."""
 _WINDOW = f.encode_window(f.DEFAULT_WINDOW, bundles=True)
 
 
 _REFUSED = (Admission.BUSY, Admission.NOBODY)
-_Refused = dict[str, int]
-"""Workers that did not take a request, and the number of what they had last said of themselves: believed until they
-speak again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,12 +216,16 @@ class Router:
 
     async def _admit(self, request: Outbound, stream: RoutedStream) -> tuple[StreamReader, WorkerEntry]:
         provider = request.spec.provider
-        refused: _Refused = {}
+        refused: Refused = {}
         began = time.monotonic()
         while True:
             if request.context.remaining <= 0:
                 raise DeadlineExceeded("the request's time is over before a worker was free")
-            entry = None if self.waiting(provider) else self._choose(provider, request.affinity, refused)
+            entry = (
+                None
+                if self.waiting(provider)
+                else choose(self._table.workers(provider), provider, request.affinity, refused)
+            )
             if entry is None:
                 entry = await self._in_line(request, refused, began)
             reader = await self._try(request, entry)
@@ -288,31 +281,7 @@ class Router:
             table.full(entry, provider)
         return reader
 
-    def _choose(self, provider: str, affinity: bytes, refused: _Refused) -> WorkerEntry | None:
-        entries = self._table.workers(provider)
-        if len(entries) == 1:
-            only = entries[0]
-            return only if only.free(provider) > 0 and not _has_refused(only, refused) else None
-        best: WorkerEntry | None = None
-        best_rank = (-1, 0, 0, 0)
-        owner = _owner(entries, affinity) if affinity else None
-        for entry in entries:
-            free = entry.free(provider)
-            if free <= 0 or _has_refused(entry, refused):
-                continue
-            slots = entry.presence.providers[provider].slots
-            used = slots - free
-            rank = (
-                1 if entry is owner else 0,
-                0 if entry.presence.busy >= _BUSY else 1,
-                -(used // (slots // _SHARES if slots >= _MANY else 1)),
-                used,
-            )
-            if rank > best_rank:
-                best, best_rank = entry, rank
-        return best
-
-    async def _in_line(self, request: Outbound, refused: _Refused, began: float) -> WorkerEntry:
+    async def _in_line(self, request: Outbound, refused: Refused, began: float) -> WorkerEntry:
         """Wait for a worker with a free slot, in order of arrival."""
         provider = request.spec.provider
         line = self._lines.get(provider)
@@ -329,7 +298,7 @@ class Router:
         try:
             while True:
                 if line[0] is turn or turn.is_set():
-                    entry = self._choose(provider, request.affinity, refused)
+                    entry = choose(self._table.workers(provider), provider, request.affinity, refused)
                     if entry is not None:
                         metrics.QUEUE_WAIT.labels(provider).observe(time.monotonic() - began)
                         return entry
@@ -377,15 +346,3 @@ class Router:
                 free = sum(max(0, entry.free(provider)) for entry in self._table.workers(provider))
                 for turn in islice(line, free):
                     turn.set()
-
-
-def _has_refused(entry: WorkerEntry, refused: _Refused) -> bool:
-    return refused.get(entry.presence.worker) == entry.presence.seq
-
-
-def _owner(entries: list[WorkerEntry], affinity: bytes) -> WorkerEntry:
-    """Rendezvous hashing: a worker that comes or goes moves only its own prefixes."""
-    return max(
-        entries,
-        key=lambda entry: zlib.crc32(entry.presence.worker.encode(), zlib.crc32(affinity)),
-    )
