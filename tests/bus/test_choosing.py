@@ -24,11 +24,12 @@ def placed(entries: list[WorkerEntry], requests: int) -> Counter[str]:
     return Counter({entry.presence.worker: entry.own.get("p", 0) for entry in entries})
 
 
-def test_light_load_gathers_on_one_worker_and_the_next_is_begun_when_an_eighth_is_full() -> None:
-    entries = [worker(f"w{n}", 256) for n in range(4)]
-    assert sorted(placed(entries, 32).values()) == [0, 0, 0, 32]
-    assert sorted(placed(entries, 32).values()) == [0, 0, 32, 32]
-    assert sorted(placed(entries, 192).values()) == [64, 64, 64, 64]
+def test_light_load_gathers_on_two_workers_and_the_next_are_begun_when_an_eighth_is_full() -> None:
+    entries = [worker(f"w{n}", 256) for n in range(5)]
+    assert list(placed(entries, 32).values()) == [16, 16, 0, 0, 0]
+    assert list(placed(entries, 32).values()) == [32, 32, 0, 0, 0]
+    assert list(placed(entries, 96).values()) == [32, 32, 32, 32, 32]
+    assert list(placed(entries, 2).values()) == [33, 33, 32, 32, 32]
 
 
 def test_a_worker_short_of_cpu_is_spared_while_others_are_not() -> None:

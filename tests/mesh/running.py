@@ -80,6 +80,17 @@ class RunningMesh:
     def pid(self, name: str) -> int:
         return int(next(c["pid"] for c in self.state["children"] if c["name"] == name))
 
+    def busiest(self) -> str:
+        """The inference worker with the most requests."""
+
+        def used(name: str) -> float:
+            port = self.state["ports"][f"ops-{name}"]
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
+                lines = response.read().decode().splitlines()
+            return sum(float(line.split()[-1]) for line in lines if line.startswith("caravan_slots_used"))
+
+        return max((c["name"] for c in self.state["children"] if c["name"].startswith("inference")), key=used)
+
     def kill9(self, name: str) -> int:
         pid = self.pid(name)
         os.kill(pid, signal.SIGKILL)

@@ -70,7 +70,7 @@ async def test_a_killed_worker_loses_no_request_that_had_not_begun(
             while upstream.open < 50:
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.3)  # streams have begun
-        big.kill9("inference-1")
+        big.kill9(big.busiest())
         answered = await asyncio.gather(*plain)
         ended = await asyncio.gather(*streams)
     assert [got.choices[0].message.content for got in answered] == [words(6)] * 30

@@ -44,7 +44,7 @@ class BlobsContract:
 
     async def test_a_claim_does_not_fetch_anything_else(self) -> None:
         claim, other = await self.blobs.put(b"mine"), await self.blobs.put(b"theirs")
-        for wrong in (replace(claim, ref=other.ref), replace(claim, size=3), replace(claim, sha256="0" * 64)):
+        for wrong in (replace(claim, ref=other.ref), replace(claim, size=3), replace(claim, digest="0" * 64)):
             with pytest.raises(BlobLost):
                 await self.blobs.get(wrong)
 
@@ -111,7 +111,7 @@ class TestRedisBlobs(BlobsContract):
         assert await self.blobs.get(await self.blobs.put(b"x")) == b"x"
 
 
-@pytest.mark.parametrize("line", ["", "{", "[]", '{"ref":1}', '{"ref":"a","sha256":"b","size":"x"}', "\x00"])
+@pytest.mark.parametrize("line", ["", "{", "[]", '{"ref":1}', '{"ref":"a","digest":"b","size":"x"}', "\x00"])
 async def test_a_line_that_is_no_claim_is_refused(line: str) -> None:
     with pytest.raises(InvalidRequest):
         Claim.decode(line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -164,7 +165,7 @@ class PresenceTable:
             await subscription.unsubscribe()
 
     def workers(self, provider: str) -> list[WorkerEntry]:
-        """Workers that say they serve `provider`."""
+        """Workers that say they serve `provider`, in an order of this process's own, in which it fills them."""
         return self._by_provider.get(provider, [])
 
     def all_workers(self) -> list[WorkerEntry]:
@@ -247,6 +248,9 @@ class PresenceTable:
         for entry in self._workers.values():
             for provider in entry.presence.providers:
                 made.setdefault(provider, []).append(entry)
+        seed = zlib.crc32(self._probe_inbox.encode())
+        for entries in made.values():
+            entries.sort(key=lambda entry: zlib.crc32(entry.presence.worker.encode(), seed))
         self._by_provider = made
 
     def _reconnected(self) -> None:

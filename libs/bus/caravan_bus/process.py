@@ -13,6 +13,8 @@ from types import FrameType
 from caravan_contracts.errors import CaravanError
 from pydantic import ValidationError
 
+from caravan_bus import allocator
+
 log = logging.getLogger(__name__)
 
 Main = Callable[[asyncio.Event], Awaitable[None]]
@@ -39,6 +41,7 @@ def settings_problem(service: str, error: ValidationError) -> int:
 async def _run(service: str, main: Main) -> int:
     # requests leave few cycles behind: look for them a hundred times less often than by default
     gc.set_threshold(70_000, 20, 20)
+    allocator.keep_some()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     hits = 0

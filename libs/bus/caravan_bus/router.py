@@ -1,7 +1,7 @@
 """Who gets a request: the one place that chooses a worker, waits for a free one, and tries another.
 
-A request goes to a worker with a free slot: the owner of its prompt's prefix first, otherwise one that has an
-eighth of its slots full before the next has any, and that is not short of CPU.
+A request goes to a worker with a free slot: the owner of its prompt's prefix first, otherwise as
+:mod:`caravan_bus.choosing` says.
 A worker answers at once (ACCEPT or BUSY); no answer in 250 ms means the next one. When all are full the request
 waits in a bounded, fair line. Until the first byte reached the caller a lost worker costs nothing: the request
 is sent again elsewhere.

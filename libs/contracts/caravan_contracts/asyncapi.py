@@ -175,7 +175,7 @@ def _request_headers() -> dict[str, Any]:
             },
             h.CLAIM: {
                 "type": "string",
-                "description": "JSON {ref, sha256, size} of a body in the blob store",
+                "description": "JSON {ref, digest, size} of a body in the blob store",
             },
         },
     }

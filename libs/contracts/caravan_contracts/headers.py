@@ -22,7 +22,7 @@ BODY_SIZE: Final = "Caravan-Body-Size"
 """Bytes of a body that follows in parts, as control messages of its stream; the request's own is empty. Foreign users
 only, and only with a window."""
 CLAIM: Final = "Caravan-Claim"
-"""JSON ``{ref, sha256, size}``: the body lies in the blob store and the message's own is empty."""
+"""JSON ``{ref, digest, size}``: the body lies in the blob store and the message's own is empty."""
 PROVIDER_DATA: Final = "Caravan-Provider-Data"
 """JSON of the caller's own provider keys. Never logged, never stored."""
 

@@ -28,6 +28,10 @@ from caravan_gateway.asgi import Receive, Scope, Send
 MAX_HEAD: Final = 64 * 1024
 """Bytes. With a body of the bus's inline limit beside it, it is well below the largest message."""
 HEAD_SECONDS: Final = 30.0
+BODY_PIECE: Final = 512 * 1024
+"""Bytes of a body that are gathered before the request is woken for them; the client is held back meanwhile."""
+BODY_PATIENCE: Final = 0.05
+"""Seconds that fewer bytes wait for more."""
 LEAVE_IDLE_SECONDS: Final = 1.0
 """How long a connection must have been idle before a gateway that leaves closes it."""
 _UPGRADE: Final = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
@@ -99,6 +103,7 @@ class Connection(HttpToolsProtocol):
     _leaving = False
     _timer: asyncio.TimerHandle | None = None
     _idle_timer: asyncio.TimerHandle | None = None
+    _body_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -107,6 +112,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
         self._stop_idle_timer()
+        self._stop_body_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -115,10 +121,12 @@ class Connection(HttpToolsProtocol):
         if self._dropping or self._is_busy():
             self._drop()
             return
-        if data.find(b"pgrade", 0, MAX_HEAD) >= 0:
+        if not self._in_body() and data.find(b"pgrade", 0, MAX_HEAD) >= 0:
             data = self._without_upgrade(data)
         self._head_bytes += len(data)
         super().data_received(data)
+        if self._body_timer is None and self._in_body():
+            self._body_timer = self.loop.call_later(BODY_PATIENCE, self._hand_on_body)
         if not self._in_head:
             self._head_bytes = 0
         elif self._head_bytes > MAX_HEAD:
@@ -150,10 +158,23 @@ class Connection(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
-        if not self._dropping:
-            super().on_body(body)
+        cycle: RequestResponseCycle = self.cycle
+        if self._dropping or cycle.response_complete:
+            return
+        # uvicorn wakes the request for each piece: one of a megabyte would be woken thirty times, for nothing
+        cycle.body += body
+        if len(cycle.body) >= BODY_PIECE:
+            self.flow.pause_reading()
+            cycle.message_event.set()
+
+    def _hand_on_body(self) -> None:
+        self._body_timer = None
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and cycle.body:
+            cycle.message_event.set()
 
     def on_message_complete(self) -> None:
+        self._stop_body_timer()
         if not self._dropping:
             super().on_message_complete()
 
@@ -197,12 +218,14 @@ class Connection(HttpToolsProtocol):
             self._idle_timer = None
 
     def _without_upgrade(self, data: bytes) -> bytes:
-        cycle: RequestResponseCycle | None = self.cycle
-        if cycle is not None and cycle.more_body:
-            return data  # a piece of a body
         end = data.find(b"\r\n\r\n")
         head = data if end < 0 else data[:end]
         return _UPGRADE.sub(b"\r\nx-passed-over:", head) + data[len(head) :]
+
+    def _in_body(self) -> bool:
+        """Whether what comes next is a piece of a body."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and cycle.more_body and not self._in_head
 
     def _is_busy(self) -> bool:
         """Whether a request was read to its end and is not answered yet."""
@@ -236,6 +259,11 @@ class Connection(HttpToolsProtocol):
             cycle.disconnected = True
             cycle.message_event.set()
         self.transport.close()
+
+    def _stop_body_timer(self) -> None:
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
