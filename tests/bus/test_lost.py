@@ -410,7 +410,7 @@ async def test_nothing_stays_of_streams_however_they_end(party: Party, monkeypat
             await asyncio.sleep(0.01)
     assert caller.inbox.open_streams == 0 and not caller.inbox._losing
     assert not any(caller.table.workers("p")[0].own.values())
-    assert not caller.router._lines
+    assert not caller.router.waiting("p")
     assert not server._silent and server._linger.size == 0 and not server._outlet._ready
     assert server._slots.loads()["p"].used == 0
     assert server.stats["chat"].requests >= 1500

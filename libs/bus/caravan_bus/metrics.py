@@ -60,6 +60,18 @@ QUEUE_WAIT = Histogram(
     buckets=_SECONDS,
 )
 QUEUE_DEPTH = Gauge("caravan_queue_depth", "Requests waiting for a free slot", ("provider",))
+QUEUE_POSITION = Histogram(
+    "caravan_queue_position",
+    "Place in line at which a request began to wait",
+    ("provider",),
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024),
+)
+QUEUE_REFUSED = Counter(
+    "caravan_queue_refused_total",
+    "Requests that got no slot: limit, tenant_limit, bytes and too_late when they came (the last one later, too);"
+    " displaced, deadline, timeout, no_worker and left (the client) after a wait",
+    ("provider", "reason"),
+)
 RETRIES = Counter("caravan_reroutes_total", "Requests sent again because their worker was lost")
 ATTEMPTS = Counter(
     "caravan_route_attempts_total",

@@ -9,12 +9,10 @@ is sent again elsewhere.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
-from collections import deque
 from dataclasses import dataclass, field
-from itertools import islice
+from functools import partial
 
 from caravan_contracts import frames as f
 from caravan_contracts import headers as h
@@ -25,7 +23,6 @@ from caravan_contracts.errors import (
     DeadlineExceeded,
     DependencyDown,
     InvalidRequest,
-    NoWorker,
     Overloaded,
     StreamInterrupted,
     WorkerLost,
@@ -33,6 +30,10 @@ from caravan_contracts.errors import (
 from caravan_contracts.inference import CallSpec, Summary
 
 from caravan_bus import metrics
+from caravan_bus.admission.options import RoutingOptions as RoutingOptions
+from caravan_bus.admission.pace import Pace
+from caravan_bus.admission.place import Place, Wish
+from caravan_bus.admission.waiting import WaitingRoom
 from caravan_bus.choosing import Refused, choose
 from caravan_bus.presence import PresenceTable, WorkerEntry
 from caravan_bus.stream.inbox import StreamInbox
@@ -45,20 +46,6 @@ _WINDOW = f.encode_window(f.DEFAULT_WINDOW, bundles=True)
 
 
 _REFUSED = (Admission.BUSY, Admission.NOBODY)
-
-
-@dataclass(frozen=True, slots=True)
-class RoutingOptions:
-    """Bounds, in seconds and requests."""
-
-    accept_timeout: float = 0.25
-    queue_limit: int = 1024
-    """Requests that may wait per provider."""
-    queue_timeout: float = 30.0
-    no_worker_timeout: float = 3.0
-    """How long to wait for a first worker to appear: one that is being restarted is back by then."""
-    reconnect_timeout: float = 5.0
-    attempts: int = 4
 
 
 @dataclass(slots=True)
@@ -74,6 +61,8 @@ class Outbound:
     """What the prompt begins with, for engines that keep a prefix cache; b"" when it does not matter."""
     extra: dict[str, str] = field(default_factory=dict)
     """More headers: provider keys, the claim of a big body."""
+    size: int = 0
+    """Bytes that are kept for it in memory while it waits for a slot."""
 
 
 class RoutedStream:
@@ -86,6 +75,8 @@ class RoutedStream:
         self._entry: WorkerEntry | None = None
         self._begun = False
         self.attempts = 0
+        self.since = 0.0
+        """When it was sent to the worker that has it, on the monotonic clock; 0.0 once it ended well."""
 
     @property
     def summary(self) -> Summary | None:
@@ -130,7 +121,7 @@ class RoutedStream:
             if data:
                 self._begun = True
             if reader.finished:
-                self._release()
+                self._ended()
             return data
 
     async def pump(self, sink: Sink) -> bytes:
@@ -139,11 +130,13 @@ class RoutedStream:
         if self._reader is None:
             raise RuntimeError("pump() before open()")
         try:
-            return await self._reader.pump(sink)
+            last = await self._reader.pump(sink)
         except WorkerLost as error:
             raise StreamInterrupted(f"{error.message}; what was sent so far is incomplete") from error
         finally:
             self._release()
+        self._ended()
+        return last
 
     async def read_all(self, limit: int) -> bytes:
         """The whole answer, at most `limit` bytes. Only a complete one is returned: a worker lost half way is
@@ -175,6 +168,14 @@ class RoutedStream:
             self._reader.cancel()
         self._release()
 
+    def _ended(self) -> None:
+        """A good end, if it told its summary."""
+        if self.since and self.summary is not None:
+            spec, since = self._request.spec, self.since
+            self.since = 0.0
+            self._router._pace.note(spec.provider, spec.model, time.monotonic() - since)
+        self._release()
+
     def _release(self) -> None:
         if self._entry is not None:
             entry, self._entry = self._entry, None
@@ -195,10 +196,18 @@ class Router:
         self._inbox = inbox
         self._table = table
         self.options = options or RoutingOptions()
-        self._lines: dict[str, deque[asyncio.Event]] = {}
-        table.on_free.append(self._wake)
+        self._pace = Pace()
+        self._room = WaitingRoom(transport, table, self.options, self._pace)
         table.on_gone.append(inbox.lose_worker)
         table.on_silent.append(inbox.doubt_worker)
+
+    async def start(self) -> None:
+        """Share slots with other processes that wait for them; without it this one acts alone."""
+        await self._room.sharing.start()
+
+    async def close(self) -> None:
+        """Stop that."""
+        await self._room.sharing.close()
 
     async def send(self, request: Outbound) -> RoutedStream:
         """Have `request` served; the stream is accepted when this returns."""
@@ -208,34 +217,52 @@ class Router:
 
     def waiting(self, provider: str) -> int:
         """Requests in line for `provider`."""
-        return len(self._lines.get(provider, ()))
+        return self._room.waiting(provider)
 
     def has_room(self, provider: str) -> bool:
         """Whether a request for `provider` would find a free slot at once."""
-        return not self.waiting(provider) and any(entry.free(provider) > 0 for entry in self._table.workers(provider))
+        return not self._room.must_wait(provider) and any(
+            entry.free(provider) > 0 for entry in self._table.workers(provider)
+        )
 
     async def _admit(self, request: Outbound, stream: RoutedStream) -> tuple[StreamReader, WorkerEntry]:
         provider = request.spec.provider
         refused: Refused = {}
-        began = time.monotonic()
-        while True:
-            if request.context.remaining <= 0:
-                raise DeadlineExceeded("the request's time is over before a worker was free")
-            entry = (
-                None
-                if self.waiting(provider)
-                else choose(self._table.workers(provider), provider, request.affinity, refused)
-            )
-            if entry is None:
-                entry = await self._in_line(request, refused, began)
-            reader = await self._try(request, entry)
-            if reader.admission not in _REFUSED:
-                stream.attempts += 1
+        place: Place | None = None
+        try:
+            while request.context.remaining > 0:
+                entry = None
+                if place is None and not self._room.must_wait(provider):
+                    entry = self._choose(request, refused)
+                if entry is None:
+                    place = place or self._room.enter(self._wish(request, refused, again=stream.worker != ""))
+                    entry = await place.slot()
+                stream.since = time.monotonic()
+                reader = await self._try(request, entry)
+                stream.attempts += reader.admission not in _REFUSED
                 if reader.admission is Admission.ACCEPTED:
+                    if place is not None:
+                        place.leave()
                     return reader, entry
                 if stream.attempts >= self.options.attempts:
                     raise Overloaded("no worker answered in time", retry_after=1)
-            refused[entry.presence.worker] = entry.presence.seq
+                refused[entry.presence.worker] = entry.presence.seq
+                if place is not None:
+                    place.back()
+            raise DeadlineExceeded("the request's time is over before a worker was free")
+        except BaseException as error:  # a client that went away, too
+            if place is not None:
+                place.leave(error)
+            raise
+
+    def _wish(self, request: Outbound, refused: Refused, *, again: bool) -> Wish:
+        return Wish(
+            request.spec, request.context, request.size, partial(self._choose, request, refused), refused, again
+        )
+
+    def _choose(self, request: Outbound, refused: Refused) -> WorkerEntry | None:
+        provider = request.spec.provider
+        return choose(self._table.workers(provider), provider, request.affinity, refused)
 
     async def _try(self, request: Outbound, entry: WorkerEntry) -> StreamReader:
         """Send `request` to a worker; the reader's admission says what became of that. Only when it is ACCEPTED the
@@ -280,69 +307,3 @@ class Router:
             reader.cancel()
             table.full(entry, provider)
         return reader
-
-    async def _in_line(self, request: Outbound, refused: Refused, began: float) -> WorkerEntry:
-        """Wait for a worker with a free slot, in order of arrival."""
-        provider = request.spec.provider
-        line = self._lines.get(provider)
-        if line is None:
-            line = self._lines[provider] = deque()
-        if len(line) >= self.options.queue_limit:
-            raise Overloaded(
-                f"all workers of provider {provider!r} are busy and {len(line)} requests wait already",
-                retry_after=1,
-            )
-        turn = asyncio.Event()
-        line.append(turn)
-        metrics.QUEUE_DEPTH.labels(provider).set(len(line))
-        try:
-            while True:
-                if line[0] is turn or turn.is_set():
-                    entry = choose(self._table.workers(provider), provider, request.affinity, refused)
-                    if entry is not None:
-                        metrics.QUEUE_WAIT.labels(provider).observe(time.monotonic() - began)
-                        return entry
-                self._raise_waited(request, began)
-                turn.clear()
-                try:
-                    async with asyncio.timeout(self._patience(request, began)):
-                        await turn.wait()
-                except TimeoutError:
-                    refused.clear()
-        finally:
-            line.remove(turn)
-            metrics.QUEUE_DEPTH.labels(provider).set(len(line))
-            if not line:
-                del self._lines[provider]
-            self._wake()
-
-    def _patience(self, request: Outbound, began: float) -> float:
-        any_worker = bool(self._table.workers(request.spec.provider))
-        limit = self.options.queue_timeout if any_worker else self.options.no_worker_timeout
-        left = min(began + limit - time.monotonic(), request.context.remaining)
-        # a worker that said BUSY or nothing is asked again after a while even if no heartbeat came
-        return max(0.001, min(left, 1.0))
-
-    def _raise_waited(self, request: Outbound, began: float) -> None:
-        waited, provider = time.monotonic() - began, request.spec.provider
-        if request.context.remaining <= 0:
-            raise DeadlineExceeded("the request's time is over before a worker was free")
-        if not self._table.workers(provider):
-            if waited >= self.options.no_worker_timeout:
-                raise NoWorker(
-                    f"no worker serves provider {provider!r} at the moment; start one, or look at `caravan status`",
-                    retry_after=5,
-                )
-        elif waited >= self.options.queue_timeout:
-            raise Overloaded(
-                f"all workers of provider {provider!r} stayed busy for {waited:.0f} s",
-                retry_after=2,
-            )
-
-    def _wake(self) -> None:
-        """Let as many go ahead as there are free slots."""
-        for provider, line in self._lines.items():
-            if line:
-                free = sum(max(0, entry.free(provider)) for entry in self._table.workers(provider))
-                for turn in islice(line, free):
-                    turn.set()

@@ -278,4 +278,13 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         "what a process has under way at targets with limits",
         request=ro.LoadFact,
     ),
+    Channel(
+        "routing.line",
+        s.ROUTING_LINE,
+        Pattern.FACT,
+        CALLERS,
+        CALLERS,
+        "for which providers requests wait at a process, so that freed slots are shared",
+        request=ro.LineFact,
+    ),
 )

@@ -11,6 +11,7 @@ CaravanError 500 server_error
 ├── MethodNotAllowed 405
 ├── Conflict 409
 ├── RateLimited 429
+│   └── TenantLimited          (by ourselves: the tenant's part of the waiting line is full)
 ├── ClientGone 499 (never sent)
 ├── UpstreamRefused        (the upstream's own 4xx, passed on)
 ├── UpstreamFailed 502
@@ -222,6 +223,13 @@ class RateLimited(CaravanError):
     status = 429
     type = "rate_limit_error"
     code = "rate_limit_exceeded"
+    limit = 0
+    """Requests that may wait; 0 when it was not our own bound of that which was reached."""
+
+
+class TenantLimited(RateLimited):
+    """A tenant has as many requests waiting as it may, or more than its share of a line that is full: the others'
+    are not refused."""
 
 
 class ClientGone(CaravanError):
@@ -272,6 +280,8 @@ class Overloaded(Unavailable):
     """Every slot is busy and the waiting line is full, or waiting took too long."""
 
     code = "overloaded"
+    limit = 0
+    """Requests that may wait; 0 when it was not that bound which was reached."""
 
 
 class WorkerLost(Unavailable):

@@ -53,3 +53,12 @@ class LoadFact(Message):
 
     instance: str
     targets: dict[str, Load] = Field(default_factory=dict)
+
+
+class LineFact(Message):
+    """``evt.routing.line``: who waits at a process for a free slot; four times a second while anybody does, and once
+    more, empty, when nobody does any longer. A second without one: nobody."""
+
+    instance: str
+    tenants: dict[str, list[int]] = Field(default_factory=dict)
+    """By provider: marks of the tenants with waiting requests (CRC-32 of their names), at most 256."""

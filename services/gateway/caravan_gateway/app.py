@@ -83,7 +83,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     jetstream = JetStream(control, GATEWAY, instance)
     outbox = Outbox(JetStreamQueue(jetstream, COMPLETIONS), OutboxOptions(max_bytes=settings.store_buffer_bytes))
     routing = RoutingState(control, instance)
-    client = InferenceClient(view, Router(control, inbox, table), claims, Storing(outbox), routing)
+    router = Router(control, inbox, table, settings.admission())
+    client = InferenceClient(view, router, claims, Storing(outbox), routing)
     watch = Watch()
 
     def not_ready() -> str:
@@ -142,6 +143,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     await inbox.start()
     await table.start()
     await routing.start()
+    await router.start()
     await discovery.start()
     # with several gateways on one port, the kernel would hand connections to one that knows no model yet
     await before(stop, view.wait_loaded(_PATIENCE))
@@ -161,6 +163,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     await watch.close()
     await outbox.close(_LAST_SECONDS)
     await jetstream.close()
+    await router.close()
     await routing.close()
     await table.close()
     await inbox.close()

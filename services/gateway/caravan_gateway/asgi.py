@@ -8,6 +8,7 @@ from typing import Any
 
 from caravan_contracts.errors import CaravanError, ClientGone, InvalidRequest, RequestTooLarge
 
+from caravan_gateway import limits
 from caravan_gateway.stepping import Step
 
 Scope = MutableMapping[str, Any]
@@ -75,8 +76,8 @@ async def send_json(send: Send, status: int, body: bytes, headers: Headers) -> N
 
 
 def error_headers(error: CaravanError) -> Headers:
-    """What an error says beside its body: when to try again, and whether at all."""
-    made: Headers = []
+    """What an error says beside its body: when to try again, whether at all, and which limit was reached."""
+    made: Headers = limits.of_error(error)
     if error.retry_after is not None:
         made.append((b"retry-after", str(max(1, round(error.retry_after))).encode()))
         made.append((b"retry-after-ms", str(int(error.retry_after * 1000)).encode()))

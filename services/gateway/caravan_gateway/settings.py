@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Self
 
+from caravan_bus.router import RoutingOptions
 from caravan_bus.settings import ServiceSettings
 from pydantic import Field, model_validator
 
@@ -20,6 +21,14 @@ class Settings(ServiceSettings):
     """Seconds a client may take to send its body."""
     request_timeout: float = Field(600.0, gt=0, validation_alias="CARAVAN_GATEWAY_REQUEST_TIMEOUT")
     """Seconds a request may take in all, unless its header X-Caravan-Timeout asks for less."""
+    queue_limit: int = Field(1024, ge=1, validation_alias="CARAVAN_GATEWAY_QUEUE_LIMIT")
+    """Requests that may wait for a provider whose slots are all taken."""
+    queue_tenant_limit: int = Field(512, ge=1, validation_alias="CARAVAN_GATEWAY_QUEUE_TENANT_LIMIT")
+    """Of them, requests of one tenant."""
+    queue_bytes: int = Field(256 * 1024 * 1024, ge=1024 * 1024, validation_alias="CARAVAN_GATEWAY_QUEUE_BYTES")
+    """Bodies of all that wait; half of it for one tenant."""
+    queue_seconds: float = Field(30.0, gt=0, validation_alias="CARAVAN_GATEWAY_QUEUE_SECONDS")
+    """Longest wait."""
     store_buffer_bytes: int = Field(
         64 * 1024 * 1024, ge=1024 * 1024, validation_alias="CARAVAN_GATEWAY_STORE_BUFFER_BYTES"
     )
@@ -29,6 +38,15 @@ class Settings(ServiceSettings):
     allow_anonymous: bool = Field(False, validation_alias="CARAVAN_GATEWAY_ALLOW_ANONYMOUS")
     redis_url: str = Field("", validation_alias="REDIS_URL", repr=False)
     redis_url_file: str = Field("", validation_alias="REDIS_URL_FILE")
+
+    def admission(self) -> RoutingOptions:
+        """The bounds of waiting."""
+        return RoutingOptions(
+            queue_limit=self.queue_limit,
+            tenant_limit=self.queue_tenant_limit,
+            queue_bytes=self.queue_bytes,
+            queue_timeout=self.queue_seconds,
+        )
 
     @model_validator(mode="after")
     def _refuse_open_door(self) -> Self:

@@ -57,7 +57,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     inbox = StreamInbox(nats, nats, INFERENCE, worker)
     table = PresenceTable(nats, SERVICE, s.inbox_prefix(INFERENCE, f"{worker}-probe"))
     routing = RoutingState(nats, worker)
-    client = InferenceClient(view, Router(nats, inbox, table), claims, state=routing)
+    router = Router(nats, inbox, table)
+    client = InferenceClient(view, router, claims, state=routing)
     entry = ForeignEntry(nats, worker, view, client)
 
     def stats(name: str) -> EndpointStats:
@@ -89,6 +90,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     await inbox.start()
     await table.start()
     await routing.start()
+    await router.start()
     await server.start()
     await pool.start()
     await beacon.start()
@@ -105,6 +107,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     await server.drain(settings.drain_seconds)
     await beacon.leave()
     await pool.close()
+    await router.close()
     await routing.close()
     await table.close()
     await inbox.close()

@@ -125,12 +125,13 @@ async def load(line: Line, options: LoadOptions, stop: asyncio.Event) -> Report:
         inbox = StreamInbox(nats, nats, REPLAY, instance)
         table = PresenceTable(nats, SERVICE, s.inbox_prefix(REPLAY, f"{instance}-probe"))
         routing = RoutingState(nats, instance)
-        client = InferenceClient(view, Router(nats, inbox, table), claims, state=routing)
+        router = Router(nats, inbox, table)
+        client = InferenceClient(view, router, claims, state=routing)
         run = Load(client, tape.recordings, options)
         if not run.requests:
             raise BadCassette(f"{options.cassette} has no request that can be asked again")
         discovery = Discovery(nats, "caravan-replay", instance, "asks again", [], lambda _: EndpointStats())
-        parts = (requester, view, inbox, table, routing, discovery)
+        parts = (requester, view, inbox, table, routing, router, discovery)
         for part in parts:
             await part.start()
         try:
@@ -138,7 +139,7 @@ async def load(line: Line, options: LoadOptions, stop: asyncio.Event) -> Report:
             return await run.run(stop)
         finally:
             await discovery.stop()
-            for closing in (routing, table, inbox, view, requester):
+            for closing in (router, routing, table, inbox, view, requester):
                 await closing.close()
 
 

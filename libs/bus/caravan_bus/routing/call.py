@@ -43,7 +43,7 @@ class Request:
 class Call:
     """Sends a :class:`Request`."""
 
-    __slots__ = ("_claim", "_claimed", "_claims", "_extra", "_head", "_router", "request", "routed")
+    __slots__ = ("_claim", "_claimed", "_claims", "_extra", "_head", "_router", "_size", "request", "routed")
 
     def __init__(self, request: Request, router: Router, claims: Claims | None, routed: bool) -> None:
         """`routed` when the model that was asked for is a route: the answer names its target then."""
@@ -54,6 +54,7 @@ class Call:
         self._claim = ""
         self._claimed: list[str] = []
         self._head = request.body[:_AFFINITY_BYTES]
+        self._size = len(request.body)
         self._extra: dict[str, str] = {}
         if request.provider_data:
             self._extra[h.PROVIDER_DATA] = orjson.dumps(dict(request.provider_data)).decode()
@@ -81,7 +82,7 @@ class Call:
                 data, claim = await self._packed(body)
             extra = {**self._extra, h.CLAIM: claim} if claim else self._extra
             affinity = self._head if candidate.inline else b""
-            outbound = Outbound(SERVICE, request.verb.value, spec, data, context, affinity, extra)
+            outbound = Outbound(SERVICE, request.verb.value, spec, data, context, affinity, extra, self._size)
             stream = await self._router.send(outbound)
         except BaseException as error:  # a client that went away, too
             hop.end(error, (error.code or "") if isinstance(error, CaravanError) else "")
