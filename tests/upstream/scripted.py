@@ -6,6 +6,8 @@
     status-503       that status with an OpenAI error (429 with Retry-After: 2)
     html-500         that status with a page of HTML
     reset, hang      the connection is closed, or silent, before any header
+    mute             status and headers, and of an answer that does not stream its first byte; then silence
+    flood-64         an endless stream, 64 KiB in each event
     cut-3, silent-3  3 tokens, then the connection is closed, or silent
     inband-2         2 tokens, then an error event
     latedone         [DONE] comes 50 ms after what is before it, and the end of the answer as much later
@@ -15,7 +17,8 @@
     big-500          an answer of 500 KiB
     tools, logprobs  what their name says
 
-Every request is recorded; `open` counts streams under way, `closed_early` those whose client went away.
+Every request is recorded, with what became of it; `open` counts those under way, `closed_early` those whose client
+went away.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,12 +36,20 @@ from aiohttp import web
 USAGE = {"prompt_tokens": 7, "completion_tokens": 4, "total_tokens": 11}
 CALL = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Paris"}'}}
 
+Answer = Callable[[web.Request, Any, str, int], Awaitable[web.StreamResponse]]
+
 
 @dataclass
 class Recorded:
     path: str
     headers: dict[str, str]
     body: Any
+    open: bool = False
+    """Whether it is under way."""
+    left: bool = False
+    """Whether its client went away before its end."""
+    sent: int = 0
+    """Events of a flood that its client took."""
 
 
 @dataclass
@@ -103,20 +114,20 @@ class ScriptedUpstream:
         rows = [{"id": m, "object": "model", "created": 1, "owned_by": "tests"} for m in self.models]
         return web.json_response({"object": "list", "data": rows})
 
-    async def _embed(self, request: web.Request) -> web.Response:
-        body = await self._record(request)
+    async def _embed(self, request: web.Request) -> web.StreamResponse:
+        return await self._answer(request, self._vectors)
+
+    async def _vectors(self, request: web.Request, body: Any, name: str, number: int) -> web.StreamResponse:
         count = len(body["input"]) if isinstance(body["input"], list) else 1
         data = [{"object": "embedding", "index": i, "embedding": [0.5, -0.25, float(i)]} for i in range(count)]
         usage = {"prompt_tokens": 2, "total_tokens": 2}
         return web.json_response({"object": "list", "model": body["model"], "data": data, "usage": usage})
 
     async def _rerank(self, request: web.Request) -> web.StreamResponse:
+        return await self._answer(request, self._ranking)
+
+    async def _ranking(self, request: web.Request, body: Any, name: str, number: int) -> web.StreamResponse:
         """The longest document first, as vLLM says it."""
-        body = await self._record(request)
-        name, _, number = str(body["model"]).partition("-")
-        early = await self._refuse(request, name, number)
-        if early is not None:
-            return early
         rows = [
             {"index": i, "document": {"text": text}, "relevance_score": len(text) / 100}
             for i, text in enumerate(body["documents"])
@@ -128,29 +139,38 @@ class ScriptedUpstream:
         )
 
     async def _rerank_tei(self, request: web.Request) -> web.Response:
-        body = await self._record(request)
+        body = (await self._record(request)).body
         return web.json_response([{"index": i, "score": len(text) / 100} for i, text in enumerate(body["texts"])])
 
-    async def _record(self, request: web.Request) -> Any:
-        body = json.loads(await request.read())
-        self.requests.append(Recorded(request.path, dict(request.headers), body))
-        return body
+    async def _record(self, request: web.Request) -> Recorded:
+        made = Recorded(request.path, dict(request.headers), json.loads(await request.read()))
+        self.requests.append(made)
+        return made
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
-        body = await self._record(request)
+        return await self._answer(request, self._text)
+
+    async def _text(self, request: web.Request, body: Any, name: str, number: int) -> web.StreamResponse:
+        return await (self._stream if body.get("stream") else self._whole)(request, body, name, number)
+
+    async def _answer(self, request: web.Request, answer: Answer) -> web.StreamResponse:
+        recorded = await self._record(request)
+        request["recorded"] = recorded
+        body = recorded.body
         name, _, number = str(body["model"]).partition("-")
-        early = await self._refuse(request, name, number)
-        if early is not None:
-            return early
         self.open += 1
+        recorded.open = True
         try:
-            if body.get("stream"):
-                return await self._stream(request, body, name, int(number or 0))
-            return await self._whole(request, body, name, int(number or 0))
+            early = await self._refuse(request, name, number)
+            if early is not None:
+                return early
+            return await answer(request, body, name, int(number) if number.isdigit() else 0)
         except (asyncio.CancelledError, ConnectionError):
-            self.closed_early += 1
+            self.closed_early += name != "reset"
+            recorded.left = True
             raise
         finally:
+            recorded.open = False
             self.open -= 1
 
     async def _refuse(self, request: web.Request, name: str, number: str) -> web.StreamResponse | None:
@@ -166,7 +186,14 @@ class ScriptedUpstream:
             return web.Response(body=b'{"id":"chatcmpl-s","choices":[{"mess', content_type="application/json")
         if name == "reset" and request.transport is not None:
             request.transport.abort()
-        if name in ("reset", "hang"):
+        if name == "mute":
+            streams = request["recorded"].body.get("stream")
+            kind = "text/event-stream" if streams else "application/json"
+            begun = web.StreamResponse(headers={"Content-Type": kind})
+            await begun.prepare(request)
+            if not streams:
+                await begun.write(b"{")
+        if name in ("reset", "hang", "mute"):
             await asyncio.sleep(60)
         return None
 
@@ -191,6 +218,8 @@ class ScriptedUpstream:
     async def _stream(self, request: web.Request, body: Any, name: str, number: int) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
+        if name == "flood":
+            await self._flood(request["recorded"], response, number)
         end = b"\r\n\r\n" if name == "crlf" else b"\n\n"
         events = list(self._events(body, name, number))
         if name == "split":
@@ -213,6 +242,16 @@ class ScriptedUpstream:
         if name in ("cut", "silent"):
             await asyncio.sleep(60)
         return response
+
+    async def _flood(self, recorded: Recorded, response: web.StreamResponse, size: int) -> None:
+        delta = {"content": "x" * size * 1024}
+        chunk = {"id": "chatcmpl-s", "object": "chat.completion.chunk", "created": 1, "model": "flood"}
+        choice = {"index": 0, "delta": delta, "text": delta["content"], "finish_reason": None}
+        event = b"data: " + json.dumps({**chunk, "choices": [choice]}).encode() + b"\n\n"
+        while True:
+            await response.write(event)
+            recorded.sent += 1
+            await asyncio.sleep(0)
 
     def _events(self, body: Any, name: str, number: int) -> Iterator[bytes]:
         def event(delta: dict[str, Any], finish: str | None = None) -> bytes:

@@ -100,6 +100,9 @@ TARGET_OPEN = Gauge("caravan_target_open", "1 while a target is left alone becau
 MALFORMED_EVENTS = Counter(
     "caravan_upstream_malformed_events_total", "Events of upstreams that were no JSON, and were left out"
 )
+REQUESTS_OPEN = Gauge(
+    "caravan_requests_open", "Requests under way in this process: over HTTP at a gateway, of bus users at a worker"
+)
 STREAMS_OPEN = Gauge("caravan_streams_open", "Streams under way in this process")
 RESENDS = Gauge("caravan_stream_resends_total", "Frames this process sent again")
 GAPS = Gauge("caravan_stream_gaps_total", "Gaps this process noticed and had filled")

@@ -95,6 +95,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         return "" if view.loaded else "waiting for the registry"
 
     def refresh() -> None:
+        metrics.REQUESTS_OPEN.set(len(watch))
         metrics.STREAMS_OPEN.set(inbox.open_streams)
         metrics.GAPS.set(inbox.gaps)
 

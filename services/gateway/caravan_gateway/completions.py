@@ -109,7 +109,7 @@ class CompletionRoute:
         if b"json" not in kind:
             raise UnsupportedMediaType("the body should be application/json")
         body = await asgi.read_body(headers, receive, self._settings.max_body_bytes, self._settings.body_timeout)
-        progress.watched = watched = self._watch.add(receive, send)
+        progress.watched = watched = self._watch.add(receive, send, scope.get("caravan_line"))
         context = RequestContext(
             request_id,
             principal,
@@ -118,6 +118,7 @@ class CompletionRoute:
             headers.get(b"tracestate", b"").decode("latin-1") if hop.traceparent else "",
             headers.get(b"idempotency-key", b"").decode("latin-1"),
         )
+        watched.deadline = context.deadline
         began = time.perf_counter()
         progress.asked = asked = await self._client.ask(self._verb, body, context, _provider_data(headers))
         stream = asked.stream
@@ -158,7 +159,8 @@ class CompletionRoute:
             return
         if progress.watched is not None and progress.watched.streaming:
             progress.watched.streaming = False
-            await send({"type": "http.response.body", "body": b"data: " + error.to_json() + b"\n\n"})
+            last = progress.watched.unsent + b"data: " + error.to_json() + b"\n\n"
+            await progress.watched.end({"type": "http.response.body", "body": last})
 
     def _account(self, progress: _Progress, began: float, request_id: str, failure: CaravanError | None) -> None:
         now = time.perf_counter()

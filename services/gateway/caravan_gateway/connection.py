@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 import struct
 import sys
 from typing import Final
@@ -34,6 +35,8 @@ BODY_PATIENCE: Final = 0.05
 """Seconds that fewer bytes wait for more."""
 LEAVE_IDLE_SECONDS: Final = 1.0
 """How long a connection must have been idle before a gateway that leaves closes it."""
+_AT_ONCE: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+"""The kernel keeps nothing for the client either."""
 _UPGRADE: Final = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 
 
@@ -73,7 +76,8 @@ class _Held:
 
 
 class Line:
-    """Writes pieces of one answer's body without an event, a coroutine and a look at each for it."""
+    """One answer's way to the client, past ASGI: pieces of its body are written without an event, a coroutine and a look
+    at each."""
 
     __slots__ = ("_cycle",)
 
@@ -92,6 +96,14 @@ class Line:
             return False
         cycle.transport.write(b"".join((b"%x\r\n" % len(data), data, b"\r\n")))
         return True
+
+    def cut(self) -> None:
+        """Close the connection now, with what the client has not taken: a close in good order would wait for it."""
+        transport = self._cycle.transport
+        line = transport.get_extra_info("socket")
+        if line is not None:
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        transport.abort()
 
 
 class Connection(HttpToolsProtocol):

@@ -36,6 +36,7 @@ class Sending:
             self._watched.wrote = True
             return True
         self._watched.writing = True
+        self._watched.unsent = data
         self._rest = step
         return False
 
@@ -44,5 +45,6 @@ class Sending:
         if self._rest is not None:
             rest, self._rest = self._rest, None
             await rest.rest()
+            self._watched.unsent = b""
             self._watched.writing = False
             self._watched.wrote = True

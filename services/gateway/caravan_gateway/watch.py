@@ -1,4 +1,4 @@
-"""What happens to a request beside its answer: the client may go away, or need a sign of life.
+"""What happens to a request beside its answer: the client may go away, take nothing, or need a sign of life.
 
 A quick request never gets here: only one that is older than a tick is given a task that waits for the disconnect.
 """
@@ -7,45 +7,64 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from caravan_bus.tasks import cancel_and_wait
 
-from caravan_gateway.asgi import Receive, Send
+from caravan_gateway.asgi import Event, Receive, Send
 
 log = logging.getLogger(__name__)
 
 TICK: Final = 0.25
 PING_SECONDS: Final = 10.0
 PING_PATIENCE: Final = 1.0
+LAST_SECONDS: Final = 5.0
+"""How long after its deadline, or after its answer broke, a client may take to read the rest of it."""
 _PING: Final = {"type": "http.response.body", "body": b": ping\n\n", "more_body": True}
+
+
+class Line(Protocol):
+    """A client's connection."""
+
+    def cut(self) -> None:
+        """Close it now."""
+        ...
 
 
 class Watched:
     """One request under way."""
 
     __slots__ = (
+        "deadline",
         "gone",
         "last_write",
+        "line",
         "ping",
         "receive",
         "send",
         "streaming",
         "task",
         "ticks",
+        "unsent",
         "waiter",
         "writing",
         "wrote",
     )
 
-    def __init__(self, receive: Receive, send: Send) -> None:
+    def __init__(self, receive: Receive, send: Send, line: Line | None = None) -> None:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a request is served by a task")
         self.task: asyncio.Task[object] = task
         self.receive = receive
         self.send = send
+        self.line = line
+        self.deadline = float("inf")
+        """On the monotonic clock."""
+        self.unsent = b""
+        """What waits until the client has taken what was before it."""
         self.gone = False
         self.streaming = False
         self.writing = False
@@ -55,6 +74,19 @@ class Watched:
         self.ticks = 0
         self.waiter: asyncio.Task[None] | None = None
         self.ping: asyncio.Task[None] | None = None
+
+    async def end(self, event: Event) -> None:
+        """Send the last of an answer that broke. A client that does not take it is cut off."""
+        timer = asyncio.get_running_loop().call_later(LAST_SECONDS, self.cut)
+        try:
+            await self.send(event)
+        finally:
+            timer.cancel()
+
+    def cut(self) -> None:
+        """Close the connection of a client that takes nothing."""
+        if self.line is not None:
+            self.line.cut()
 
 
 class Watch:
@@ -68,9 +100,9 @@ class Watch:
     def __len__(self) -> int:
         return len(self._open)
 
-    def add(self, receive: Receive, send: Send) -> Watched:
+    def add(self, receive: Receive, send: Send, line: Line | None = None) -> Watched:
         """Watch the request of the current task, whose body has been read."""
-        made = Watched(receive, send)
+        made = Watched(receive, send, line)
         self._open.add(made)
         return made
 
@@ -88,9 +120,11 @@ class Watch:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(TICK)
-            now = self._clock()
+            now, latest = self._clock(), time.monotonic() - LAST_SECONDS
             for watched in list(self._open):
                 watched.ticks += 1
+                if watched.deadline < latest:
+                    watched.cut()
                 if watched.ticks >= 2 and watched.waiter is None:
                     watched.waiter = asyncio.create_task(_wait_for_disconnect(watched))
                 if watched.wrote:

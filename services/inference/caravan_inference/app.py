@@ -79,7 +79,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         return "draining" if stop.is_set() else pool.not_ready()
 
     ops = (
-        OpsServer(settings.ops_host, settings.ops_port, not_ready, lambda: _gauges(slots, server))
+        OpsServer(settings.ops_host, settings.ops_port, not_ready, lambda: _gauges(slots, server, entry))
         if settings.ops_port
         else None
     )
@@ -121,7 +121,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     tracing.shutdown()
 
 
-def _gauges(slots: Slots, server: StreamServer) -> None:
+def _gauges(slots: Slots, server: StreamServer, entry: ForeignEntry) -> None:
+    metrics.REQUESTS_OPEN.set(len(entry))
     for name, load in slots.loads().items():
         metrics.SLOTS.labels(name).set(load.slots)
         metrics.SLOTS_USED.labels(name).set(load.used)

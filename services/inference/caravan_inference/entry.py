@@ -79,6 +79,10 @@ class ForeignEntry:
         self._subscriptions: list[Subscription] = []
         self.stats = {verb: EndpointStats() for verb in VERBS}
 
+    def __len__(self) -> int:
+        """Requests under way."""
+        return len(self._tasks)
+
     async def start(self) -> None:
         """Open the door."""
         self._transport.on_reconnect(self._came_back)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import Final, Protocol
 
 import orjson
 from caravan_contracts import frames as f
-from caravan_contracts.errors import CaravanError, ClientGone
+from caravan_contracts.errors import CaravanError, ClientGone, DeadlineExceeded
 from caravan_contracts.inference import Summary
 
 from caravan_bus.transport import Message
@@ -154,7 +155,7 @@ class StreamReader:
                 if self._refused is not None:
                     raise self._refused
                 if self._full:
-                    await sink.room()
+                    await self._room(sink)
                     self._full = False
                 if self.finished and self._error is None:
                     return self._take_chunks()
@@ -166,6 +167,18 @@ class StreamReader:
                     await self._wait()
         finally:
             self._sink = None
+
+    async def _room(self, sink: Sink) -> None:
+        """Wait for `sink`, no longer than the request has time: who takes nothing keeps nobody busy."""
+        try:
+            async with asyncio.timeout(max(0.0, self.deadline - time.monotonic())) as limit:
+                await sink.room()
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            late = DeadlineExceeded("the request's time is over")
+            self.cancel_for(late)
+            raise late from error
 
     def cancel(self) -> None:
         """Give the stream up: the worker stops its upstream. Harmless after the end."""

@@ -1,0 +1,71 @@
+"""One row of the table, brought into a phase and watched there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import Sequence
+
+from tests.cancel.books import Books, until
+from tests.cancel.table import Phase, Row
+from tests.upstream.scripted import Recorded, ScriptedUpstream
+
+PATIENCE = 4.0
+"""Seconds within which a busy machine has done what is promised within one."""
+_QUIET = 0.5
+
+
+class Case:
+    """A request and the upstream's records of it."""
+
+    def __init__(self, row: Row, phase: Phase, upstream: ScriptedUpstream) -> None:
+        self.row = row
+        self.phase = phase
+        self.body = row.body(phase, f"case-{uuid.uuid4().hex}")
+        self._text = next(text for text in json.dumps(self.body).split('"') if text.startswith("case-"))
+        self._upstream = upstream
+
+    @property
+    def seen(self) -> list[Recorded]:
+        """How its upstream was asked."""
+        return [one for one in self._upstream.requests if self._text in json.dumps(one.body)]
+
+    @property
+    def held(self) -> bool:
+        """Whether it keeps an upstream busy."""
+        return any(one.open for one in self.seen)
+
+    async def reach(self) -> None:
+        """Until its upstream is where the phase wants it."""
+        if self.phase is Phase.LINE:
+            return
+        await until(lambda: bool(self.seen), 20, self)
+        [record] = self.seen
+        if self.phase is Phase.FULL:
+            await _stuck(record)
+        elif self.phase is Phase.PAUSE:
+            await until(lambda: not record.open, 10, self)
+
+    def __repr__(self) -> str:
+        return f"{self.row} ({self.phase}, {[(one.open, one.left) for one in self.seen]})"
+
+
+async def _stuck(record: Recorded) -> None:
+    """Until an upstream could send nothing for a while."""
+    end = time.monotonic() + 20
+    count, since = -1, 0.0
+    while count != record.sent or not count or time.monotonic() - since < _QUIET:
+        assert time.monotonic() < end, "nothing holds the upstream back"
+        if count != record.sent:
+            count, since = record.sent, time.monotonic()
+        await asyncio.sleep(0.01)
+
+
+async def freed(cases: Sequence[Case], books: Books, rest: dict[str, float], since: float) -> None:
+    """The upstreams' connections were closed by the worker, and no process has more left open than `rest`."""
+    await until(lambda: not any(case.held for case in cases), since + PATIENCE - time.monotonic(), cases)
+    left_alone = [case for case in cases if case.phase not in (Phase.LINE, Phase.PAUSE) and not case.seen[0].left]
+    assert not left_alone, "the upstream came to its end by itself"
+    await books.agree(rest, since + PATIENCE - time.monotonic())

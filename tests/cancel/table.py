@@ -1,0 +1,104 @@
+"""The table: every route of inference, streaming and not, and every point at which a request may be when it ends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+
+class Phase(StrEnum):
+    """Where a request is. What its upstream does is said by its model."""
+
+    LINE = "line"
+    """It waits for a slot."""
+    SILENT = "silent"
+    """The upstream has the request, and has not answered with headers."""
+    HEADERS = "headers"
+    """Headers came, and no token; of an answer that does not stream its first byte."""
+    STREAM = "stream"
+    """In mid-stream."""
+    FULL = "full"
+    """In mid-stream, and the client takes nothing: all buffers on the way and the credit are used up."""
+    PAUSE = "pause"
+    """The upstream said 429 with Retry-After: 2, and there is no other."""
+
+
+_BEHAVIOUR: Final = {
+    Phase.LINE: "hang",
+    Phase.SILENT: "hang",
+    Phase.HEADERS: "mute",
+    Phase.STREAM: "slow-20",
+    Phase.FULL: "flood-64",
+    Phase.PAUSE: "status-429",
+}
+_TYPES: Final = ("llm", "embedding", "rerank")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One kind of request."""
+
+    verb: str
+    path: str
+    stream: bool = False
+
+    def has(self, phase: Phase) -> bool:
+        return self.stream or phase not in (Phase.STREAM, Phase.FULL)
+
+    def body(self, phase: Phase, text: str) -> dict[str, Any]:
+        """A request whose prompt is `text`: by it the upstream's record of the request is found."""
+        kind = {"embeddings": "embedding", "rerank": "rerank"}.get(self.verb, "llm")
+        body: dict[str, Any] = {"model": f"{kind}-{phase}"}
+        if self.verb == "chat":
+            body["messages"] = [{"role": "user", "content": text}]
+        elif self.verb == "completions":
+            body["prompt"] = text
+        elif self.verb == "embeddings":
+            body["input"] = text
+        elif "alpha" in self.path:
+            body.update(query=text, items=["one", "another"])
+        else:
+            body.update(query=text, documents=["one", "another"])
+        return {**body, "stream": True, "max_tokens": 100_000} if self.stream else body
+
+    def __str__(self) -> str:
+        return f"{self.path}{' streaming' if self.stream else ''}"
+
+
+def http_rows() -> Iterator[Row]:
+    for verb, path in (("chat", "chat/completions"), ("completions", "completions"), ("embeddings", "embeddings"),
+                       ("rerank", "rerank")):  # fmt: skip
+        for prefix in ("/v1/", "/v1/openai/v1/"):
+            yield Row(verb, prefix + path)
+            if verb in ("chat", "completions"):
+                yield Row(verb, prefix + path, stream=True)
+    yield Row("rerank", "/v1alpha/inference/rerank")
+
+
+def bus_rows() -> Iterator[Row]:
+    for verb in ("chat", "completions", "embeddings", "rerank"):
+        yield Row(verb, f"caravan.v1.inference.{verb}")
+        if verb in ("chat", "completions"):
+            yield Row(verb, f"caravan.v1.inference.{verb}", stream=True)
+
+
+def stack(url: str) -> str:
+    """A model for each phase and type; those of the phase `line` are at a provider with one slot."""
+    models = [
+        {
+            "id": f"{kind}-{phase}",
+            "provider": "narrow" if phase is Phase.LINE else "up",
+            "provider_model_id": _BEHAVIOUR[phase],
+            "model_type": kind,
+        }
+        for kind in _TYPES
+        for phase in Phase
+    ]
+    models.append({"id": "house-model", "provider": "up", "provider_model_id": "plain"})
+    config = {"base_url": url, "allow_unlisted": True}
+    provider = {"type": "remote::openai-compatible", "config": config}
+    providers = [{"id": "up", **provider}, {"id": "narrow", "slots": 1, **provider}]
+    return json.dumps({"providers": providers, "models": models})

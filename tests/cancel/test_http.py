@@ -1,0 +1,132 @@
+"""Over HTTP, at two gateways: a client that leaves and a deadline that passes free all that a request holds.
+
+Each test is one phase of the table, with all of its rows at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+from caravan_gateway.watch import LAST_SECONDS
+
+from tests.cancel.books import Books, until
+from tests.cancel.callers import Answer, HttpCaller, http_caller
+from tests.cancel.cases import PATIENCE, Case, freed
+from tests.cancel.table import Phase, Row, http_rows
+from tests.mesh.running import RunningMesh
+from tests.upstream.scripted import ScriptedUpstream
+
+pytestmark = pytest.mark.timeout(120)
+
+DEADLINES = {phase: 5.0 if phase is Phase.FULL else 1.5 if phase is Phase.PAUSE else 3.0 for phase in Phase}
+"""Long enough for every request to be in its phase by then; of the pause, shorter than it is."""
+
+
+class Table:
+    """Requests of one phase, and what was under way before them."""
+
+    def __init__(self, cases: list[Case], callers: list[HttpCaller], rest: dict[str, float], asked: float) -> None:
+        self.cases = cases
+        self.callers = callers
+        self.rest = rest
+        self.asked = asked
+
+
+@asynccontextmanager
+async def table(
+    mesh: RunningMesh, books: Books, upstream: ScriptedUpstream, phase: Phase, seconds: float | None = None
+) -> AsyncIterator[Table]:
+    """A request for each row that has `phase`, all of them in it."""
+    async with AsyncExitStack() as connections:
+
+        async def begin(case: Case, limit: float | None) -> HttpCaller:
+            caller = await connections.enter_async_context(http_caller(mesh.url))
+            caller.ask(case.row.path, case.body, limit)
+            return caller
+
+        holder: HttpCaller | None = None
+        if phase is Phase.LINE:
+            first = Case(Row("chat", "/v1/chat/completions"), phase, upstream)
+            holder = await begin(first, None)
+            await until(lambda: first.held, 10, first)
+        rest = await books.open()
+        cases = [Case(row, phase, upstream) for row in http_rows() if row.has(phase)]
+        asked = time.monotonic()
+        callers = [await begin(case, seconds) for case in cases]
+        await asyncio.gather(*(case.reach() for case in cases))
+        if phase is Phase.LINE:
+            await books.line_of(len(cases), 10)
+        if phase is Phase.STREAM:
+            await asyncio.gather(*(caller.word() for caller in callers))
+        yield Table(cases, callers, rest, asked)
+        assert not any(case.seen for case in cases) or phase is not Phase.LINE, "it was asked all the same"
+        if holder is not None:
+            holder.leave()
+
+
+@pytest.mark.parametrize("phase", Phase)
+async def test_a_client_that_leaves(mesh: RunningMesh, books: Books, upstream: ScriptedUpstream, phase: Phase) -> None:
+    before = await books.answered(499)
+    async with table(mesh, books, upstream, phase) as made:
+        left = time.monotonic()
+        for caller in made.callers:
+            caller.leave()
+        await freed(made.cases, books, made.rest, left)
+        asked_again = [case for case in made.cases if len(case.seen) > 1]
+        assert not asked_again
+        assert await books.answered(499) == before + len(made.cases)
+
+
+@pytest.mark.parametrize("phase", Phase)
+async def test_a_deadline_that_passes(
+    mesh: RunningMesh, books: Books, upstream: ScriptedUpstream, phase: Phase
+) -> None:
+    limit = DEADLINES[phase]
+    async with table(mesh, books, upstream, phase, limit) as made:
+        if phase is Phase.FULL:
+            # nobody reads: what the request holds is free all the same
+            await freed(made.cases, books, made.rest, made.asked + limit)
+        answers = await asyncio.gather(*(caller.answer(limit + PATIENCE) for caller in made.callers))
+        took = time.monotonic() - made.asked
+        if phase is not Phase.PAUSE:
+            assert limit <= took < limit + PATIENCE
+        await freed(made.cases, books, made.rest, made.asked + limit)
+        for case, answer in zip(made.cases, answers, strict=True):
+            check(case, answer)
+
+
+def check(case: Case, answer: Answer) -> None:
+    """What its client sees of a deadline."""
+    if case.phase is Phase.PAUSE:  # there is no time to wait for the provider: its word is the answer, at once
+        assert (answer.status, len(case.seen)) == (429, 1), case
+        assert answer.headers["retry-after"] == "2"
+        error = json.loads(answer.body)["error"]
+        assert error.keys() == {"message", "type", "param", "code"}
+        return
+    if case.phase in (Phase.STREAM, Phase.FULL):
+        assert answer.status == 200
+        assert b"[DONE]" not in answer.body, case
+        error = json.loads(answer.events[-1])["error"]
+        words = [json.loads(event)["choices"][0] for event in answer.events[:-1]]
+        assert words and not any(word["finish_reason"] for word in words)
+    else:
+        assert answer.status == 504, case
+        error = json.loads(answer.body)["error"]
+    assert error.keys() == {"message", "type", "param", "code"}
+    assert error["code"] == "deadline_exceeded"
+
+
+async def test_a_client_that_never_reads_is_cut_off_soon_after_its_deadline(
+    mesh: RunningMesh, upstream: ScriptedUpstream
+) -> None:
+    case = Case(Row("chat", "/v1/chat/completions", stream=True), Phase.FULL, upstream)
+    async with http_caller(mesh.url) as caller:
+        caller.ask(case.row.path, case.body, 2.0)
+        await case.reach()
+        await until(lambda: not case.held, 2.0 + PATIENCE, case)
+        await caller.cut_off(LAST_SECONDS + PATIENCE)
