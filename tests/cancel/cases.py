@@ -6,14 +6,19 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from tests.cancel.books import Books, until
+from tests.cancel.callers import http_caller
 from tests.cancel.table import Phase, Row
+from tests.mesh.running import RunningMesh
 from tests.upstream.scripted import Recorded, ScriptedUpstream
 
 PATIENCE = 4.0
 """Seconds within which a busy machine has done what is promised within one."""
+DEADLINES = {phase: 5.0 if phase is Phase.FULL else 1.5 if phase is Phase.PAUSE else 3.0 for phase in Phase}
+"""Seconds: long enough for every request to be in its phase by then; of the pause, shorter than it is."""
 _QUIET = 0.5
 
 
@@ -50,6 +55,20 @@ class Case:
 
     def __repr__(self) -> str:
         return f"{self.row} ({self.phase}, {[(one.open, one.left) for one in self.seen]})"
+
+
+@asynccontextmanager
+async def one_slot_taken(mesh: RunningMesh, upstream: ScriptedUpstream, phase: Phase) -> AsyncIterator[None]:
+    """For the phase `line`, whose provider has one."""
+    if phase is not Phase.LINE:
+        yield
+        return
+    first = Case(Row("chat", "/v1/chat/completions"), phase, upstream)
+    async with http_caller(mesh.url) as holder:
+        holder.ask(first.row.path, first.body)
+        await until(lambda: first.held, 10, first)
+        yield
+        holder.leave()
 
 
 async def _stuck(record: Recorded) -> None:

@@ -16,15 +16,12 @@ from caravan_gateway.watch import LAST_SECONDS
 
 from tests.cancel.books import Books, until
 from tests.cancel.callers import Answer, HttpCaller, http_caller
-from tests.cancel.cases import PATIENCE, Case, freed
+from tests.cancel.cases import DEADLINES, PATIENCE, Case, freed, one_slot_taken
 from tests.cancel.table import Phase, Row, http_rows
 from tests.mesh.running import RunningMesh
 from tests.upstream.scripted import ScriptedUpstream
 
 pytestmark = pytest.mark.timeout(120)
-
-DEADLINES = {phase: 5.0 if phase is Phase.FULL else 1.5 if phase is Phase.PAUSE else 3.0 for phase in Phase}
-"""Long enough for every request to be in its phase by then; of the pause, shorter than it is."""
 
 
 class Table:
@@ -42,22 +39,13 @@ async def table(
     mesh: RunningMesh, books: Books, upstream: ScriptedUpstream, phase: Phase, seconds: float | None = None
 ) -> AsyncIterator[Table]:
     """A request for each row that has `phase`, all of them in it."""
-    async with AsyncExitStack() as connections:
-
-        async def begin(case: Case, limit: float | None) -> HttpCaller:
-            caller = await connections.enter_async_context(http_caller(mesh.url))
-            caller.ask(case.row.path, case.body, limit)
-            return caller
-
-        holder: HttpCaller | None = None
-        if phase is Phase.LINE:
-            first = Case(Row("chat", "/v1/chat/completions"), phase, upstream)
-            holder = await begin(first, None)
-            await until(lambda: first.held, 10, first)
+    async with one_slot_taken(mesh, upstream, phase), AsyncExitStack() as connections:
         rest = await books.open()
         cases = [Case(row, phase, upstream) for row in http_rows() if row.has(phase)]
         asked = time.monotonic()
-        callers = [await begin(case, seconds) for case in cases]
+        callers = [await connections.enter_async_context(http_caller(mesh.url)) for _ in cases]
+        for case, caller in zip(cases, callers, strict=True):
+            caller.ask(case.row.path, case.body, seconds)
         await asyncio.gather(*(case.reach() for case in cases))
         if phase is Phase.LINE:
             await books.line_of(len(cases), 10)
@@ -65,8 +53,6 @@ async def table(
             await asyncio.gather(*(caller.word() for caller in callers))
         yield Table(cases, callers, rest, asked)
         assert not any(case.seen for case in cases) or phase is not Phase.LINE, "it was asked all the same"
-        if holder is not None:
-            holder.leave()
 
 
 @pytest.mark.parametrize("phase", Phase)

@@ -76,8 +76,8 @@ class _Held:
 
 
 class Line:
-    """One answer's way to the client, past ASGI: pieces of its body are written without an event, a coroutine and a look
-    at each."""
+    """One answer's way to the client, past ASGI: pieces of its body are written without an event, a coroutine and a
+    look at each."""
 
     __slots__ = ("_cycle",)
 

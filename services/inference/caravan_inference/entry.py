@@ -2,8 +2,9 @@
 
 A request on ``caravan.v1.inference.<verb>.<tenant>.<user>`` is OpenAI's JSON. The answer comes to its reply inbox, in
 one of two ways. Plain: SSE events (or one JSON body) as plain messages, an empty message as the end, an error as one
-message with the headers of the NATS service protocol. With the header ``Caravan-Window``: frames, as the mesh itself
-uses them, with credit, resend, heartbeats and cancel (:mod:`foreign_streams`).
+message with the headers of the NATS service protocol; an event that nobody hears is the end, too. With the header
+``Caravan-Window``: frames, as the mesh itself uses them, with credit, resend, heartbeats and cancel
+(:mod:`foreign_streams`).
 
 Who asks is said by the subject: the credentials of the bus user allow no other. The worker that hears the request
 forwards it to one with a free slot, itself or another.
@@ -12,6 +13,7 @@ forwards it to one with a free slot, itself or another.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
 from collections import Counter
@@ -73,6 +75,10 @@ class ForeignEntry:
         self._asking: Counter[str] = Counter()
         """Requests under way, by bus user."""
         self._by_stream: dict[ForeignStream, asyncio.Task[None]] = {}
+        self._plain: dict[str, asyncio.Task[None]] = {}
+        """Relays of plain answers, by their number."""
+        self._numbers = itertools.count(1)
+        self._unheard = s.inbox_prefix(SERVICE, f"{worker}-unheard") + "."
         self._breaks = 0
         """How often the line came back: plain messages have no numbers, so what was lost meanwhile is lost."""
         self._draining = False
@@ -87,6 +93,7 @@ class ForeignEntry:
         """Open the door."""
         self._transport.on_reconnect(self._came_back)
         await self._streams.start()
+        self._subscriptions.append(await self._transport.subscribe(self._unheard + "*", self._on_unheard))
         for verb in VERBS:
             self._subscriptions.append(
                 await self._transport.subscribe(s.entry_wildcard(SERVICE, verb), self._on_request, SERVICE)
@@ -126,16 +133,20 @@ class ForeignEntry:
             except CaravanError as error:
                 StreamSender(self._transport, message.reply).fail(error)
                 return
-        task = asyncio.create_task(self._relay(message, Principal(tenant, user, ("user",)), stream))
+        number = str(next(self._numbers))
+        task = asyncio.create_task(self._relay(message, Principal(tenant, user, ("user",)), stream, number))
         self._tasks.add(task)
         self._asking[user] += 1
         if stream is not None:
             self._by_stream[stream] = task
-        task.add_done_callback(lambda done: self._done(done, user, stream))
+        else:
+            self._plain[number] = task
+        task.add_done_callback(lambda done: self._done(done, user, stream, number))
 
-    def _done(self, task: asyncio.Task[None], user: str, stream: ForeignStream | None) -> None:
+    def _done(self, task: asyncio.Task[None], user: str, stream: ForeignStream | None, number: str) -> None:
         """Also of a task that was cancelled before its first step, which ran nothing of :meth:`_relay`."""
         self._tasks.discard(task)
+        self._plain.pop(number, None)
         if stream is not None:
             self._by_stream.pop(stream, None)
             self._streams.done(stream)
@@ -148,7 +159,13 @@ class ForeignEntry:
         if task is not None:
             task.cancel()
 
-    async def _relay(self, message: Message, principal: Principal, stream: ForeignStream | None) -> None:
+    def _on_unheard(self, message: Message) -> None:
+        """NATS says that an event of a plain answer reached nobody: a client that is back has a hole in its answer."""
+        task = self._plain.get(message.subject.rpartition(".")[2])
+        if task is not None and message.no_responders:
+            task.cancel()
+
+    async def _relay(self, message: Message, principal: Principal, stream: ForeignStream | None, number: str) -> None:
         verb = message.subject.split(".")[3]
         stats = self.stats[verb]
         stats.requests += 1
@@ -156,7 +173,7 @@ class ForeignEntry:
         try:
             context = _context(message, principal)
             if stream is None:
-                await self._answer(verb, message, context)
+                await self._answer(verb, message, context, self._unheard + number)
             else:
                 await self._fill(verb, message, context, stream)
         except CaravanError as error:
@@ -197,8 +214,8 @@ class ForeignEntry:
         finally:
             await self._client.finish(asked)
 
-    async def _answer(self, verb: str, message: Message, context: RequestContext) -> None:
-        """Answer in plain messages."""
+    async def _answer(self, verb: str, message: Message, context: RequestContext, unheard: str) -> None:
+        """Answer in plain messages; NATS says at `unheard` when nobody listens to the events of a stream."""
         if verb == MODELS:
             self._send(message.reply, await self._models(message.data, context))
             self._transport.publish(message.reply, b"")
@@ -209,7 +226,7 @@ class ForeignEntry:
         try:
             if asked.facts.stream:
                 while data := await stream.read():
-                    self._send(message.reply, data)
+                    self._send(message.reply, data, unheard)
                 await self._transport.wait_connected(RECONNECT_SECONDS)
             else:
                 answer = await stream.read_all(MAX_ANSWER)
@@ -235,13 +252,15 @@ class ForeignEntry:
     def _came_back(self) -> None:
         self._breaks += 1
 
-    def _send(self, reply: str, data: bytes) -> None:
+    def _send(self, reply: str, data: bytes, unheard: str = "") -> None:
         for start in range(0, len(data), MAX_MESSAGE):
-            self._transport.publish(reply, data[start : start + MAX_MESSAGE])
+            self._transport.publish(reply, data[start : start + MAX_MESSAGE], unheard)
 
     def _why_cancelled(self, stream: ForeignStream | None) -> CaravanError:
-        if self._draining or stream is None:
+        if self._draining:
             return Unavailable("the worker was shut down before it had finished", code=f.SHUTDOWN)
+        if stream is None:
+            return StreamInterrupted("a part of the answer reached nobody; ask again")
         if time.monotonic() >= stream.deadline:
             return DeadlineExceeded("the request's time is over")
         return ClientGone("the client gave the request up")
