@@ -26,7 +26,7 @@ async def bus(mesh: RunningMesh) -> AsyncIterator[Caravan]:
 
 
 class Use:
-    """A program that asks for one answer and reads it; in the phase `full` it reads nothing until it is told to."""
+    """A program that asks for one answer and reads it; in the phase `full` it takes its time with the first event."""
 
     def __init__(self, bus: Caravan, case: Case, seconds: float | None = None) -> None:
         self.case = case
@@ -50,9 +50,9 @@ class Use:
         answer = await ask(**asked)
         self.begun.set()
         if self.case.row.stream:
-            await self.reads.wait()
             async for _ in answer:
                 self.events += 1
+                await self.reads.wait()
 
 
 async def used(

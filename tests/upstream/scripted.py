@@ -52,6 +52,9 @@ class Recorded:
     """Events of a flood that its client took."""
 
 
+_RECORDED = web.RequestKey("recorded", Recorded)
+
+
 @dataclass
 class ScriptedUpstream:
     models: list[str] = field(default_factory=lambda: ["plain", "llama3.2:3b", "text-embed", "some-reranker"])
@@ -155,7 +158,7 @@ class ScriptedUpstream:
 
     async def _answer(self, request: web.Request, answer: Answer) -> web.StreamResponse:
         recorded = await self._record(request)
-        request["recorded"] = recorded
+        request[_RECORDED] = recorded
         body = recorded.body
         name, _, number = str(body["model"]).partition("-")
         self.open += 1
@@ -187,7 +190,7 @@ class ScriptedUpstream:
         if name == "reset" and request.transport is not None:
             request.transport.abort()
         if name == "mute":
-            streams = request["recorded"].body.get("stream")
+            streams = request[_RECORDED].body.get("stream")
             kind = "text/event-stream" if streams else "application/json"
             begun = web.StreamResponse(headers={"Content-Type": kind})
             await begun.prepare(request)
@@ -219,7 +222,7 @@ class ScriptedUpstream:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         if name == "flood":
-            await self._flood(request["recorded"], response, number)
+            await self._flood(request[_RECORDED], response, number)
         end = b"\r\n\r\n" if name == "crlf" else b"\n\n"
         events = list(self._events(body, name, number))
         if name == "split":

@@ -75,10 +75,11 @@ class InferenceClient:
         and whatever :meth:`Router.send` raises."""
         facts = read_request(verb, body)
         tenant = context.principal.tenant
-        await self._view.need(_PATIENCE)
+        patience = max(0.0, min(_PATIENCE, context.remaining))
+        await self._view.need(patience)
         route = self._view.catalog.route(facts.model, tenant)
         if route is None:
-            target = await self._view.resolve(facts.model, tenant, _PATIENCE)
+            target = await self._view.resolve(facts.model, tenant, patience)
             candidates = selection.single(verb, facts.model, target, self._view.catalog, tenant)
         else:
             candidates = await self._candidates(route, verb, Properties(body, facts.stream), context)
@@ -109,6 +110,7 @@ class InferenceClient:
             found = selection.of_route(route, verb, properties, self._view.catalog)
         except ModelNotFound:
             # right after a start its providers may not have been heard of
-            await self._view.resolve(route.spec.targets[0].model, route.tenant, _PATIENCE)
+            patience = max(0.0, min(_PATIENCE, context.remaining))
+            await self._view.resolve(route.spec.targets[0].model, route.tenant, patience)
             found = selection.of_route(route, verb, properties, self._view.catalog)
         return await selection.ready(route, found, self._state, self._router, context)

@@ -58,9 +58,10 @@ class RoutingState:
 
     async def close(self) -> None:
         """Stop."""
+        task, self._task = self._task, None  # from here on nothing is told soon
         if self._timer is not None:
             self._timer.cancel()
-        await cancel_and_wait(self._task)
+        await cancel_and_wait(task)
         for subscription in self._subscriptions:
             await subscription.unsubscribe()
 
