@@ -46,6 +46,9 @@ class Case:
         """Until its upstream is where the phase wants it."""
         if self.phase is Phase.LINE:
             return
+        if self.phase in (Phase.AGAIN, Phase.NEXT):
+            await until(lambda: any(one.open and one.body["model"] == "hang" for one in self.seen), 20, self)
+            return
         await until(lambda: bool(self.seen), 20, self)
         [record] = self.seen
         if self.phase is Phase.FULL:
@@ -85,6 +88,6 @@ async def _stuck(record: Recorded) -> None:
 async def freed(cases: Sequence[Case], books: Books, rest: dict[str, float], since: float) -> None:
     """The upstreams' connections were closed by the worker, and no process has more left open than `rest`."""
     await until(lambda: not any(case.held for case in cases), since + PATIENCE - time.monotonic(), cases)
-    left_alone = [case for case in cases if case.phase not in (Phase.LINE, Phase.PAUSE) and not case.seen[0].left]
+    left_alone = [case for case in cases if case.phase not in (Phase.LINE, Phase.PAUSE) and not case.seen[-1].left]
     assert not left_alone, "the upstream came to its end by itself"
     await books.agree(rest, since + PATIENCE - time.monotonic())

@@ -24,6 +24,10 @@ class Phase(StrEnum):
     """In mid-stream, and the client takes nothing: all buffers on the way and the credit are used up."""
     PAUSE = "pause"
     """The upstream said 429 with Retry-After: 2, and there is no other."""
+    AGAIN = "again"
+    """The first target of its route failed, and the next is silent."""
+    NEXT = "next"
+    """The first target of its route broke in mid-stream, and the next, which is to go on, is silent."""
 
 
 _BEHAVIOUR: Final = {
@@ -34,6 +38,9 @@ _BEHAVIOUR: Final = {
     Phase.FULL: "flood-64",
     Phase.PAUSE: "status-429",
 }
+_FIRST: Final = {Phase.AGAIN: "status-503", Phase.NEXT: "cut-2"}
+MID_STREAM: Final = (Phase.STREAM, Phase.FULL, Phase.NEXT)
+"""The phases in which the client has some of the answer."""
 _TYPES: Final = ("llm", "embedding", "rerank")
 
 
@@ -46,7 +53,7 @@ class Row:
     stream: bool = False
 
     def has(self, phase: Phase) -> bool:
-        return self.stream or phase not in (Phase.STREAM, Phase.FULL)
+        return self.stream or phase not in MID_STREAM
 
     def body(self, phase: Phase, text: str) -> dict[str, Any]:
         """A request whose prompt is `text`: by it the upstream's record of the request is found."""
@@ -86,19 +93,32 @@ def bus_rows() -> Iterator[Row]:
 
 
 def stack(url: str) -> str:
-    """A model for each phase and type; those of the phase `line` are at a provider with one slot."""
+    """A model for each phase and type, or a route; those of the phase `line` are at a provider with one slot."""
     models = [
         {
             "id": f"{kind}-{phase}",
             "provider": "narrow" if phase is Phase.LINE else "up",
-            "provider_model_id": _BEHAVIOUR[phase],
+            "provider_model_id": behaviour,
             "model_type": kind,
         }
         for kind in _TYPES
-        for phase in Phase
+        for phase, behaviour in _BEHAVIOUR.items()
     ]
-    models.append({"id": "house-model", "provider": "up", "provider_model_id": "plain"})
+    models += [
+        {"id": f"{kind}-{phase}-first", "provider": "up", "provider_model_id": behaviour, "model_type": kind}
+        for kind in _TYPES
+        for phase, behaviour in _FIRST.items()
+    ]
+    routes = [
+        {
+            "id": f"{kind}-{phase}",
+            "targets": [f"{kind}-{phase}-first", f"{kind}-{Phase.SILENT}"],
+            "breaker": {"failures": 1000},
+        }
+        for kind in _TYPES
+        for phase in _FIRST
+    ]
     config = {"base_url": url, "allow_unlisted": True}
     provider = {"type": "remote::openai-compatible", "config": config}
     providers = [{"id": "up", **provider}, {"id": "narrow", "slots": 1, **provider}]
-    return json.dumps({"providers": providers, "models": models})
+    return json.dumps({"providers": providers, "models": models, "routes": routes})
