@@ -8,7 +8,7 @@ import pytest
 from caravan_bus.router import RoutedStream
 from caravan_bus.stream.sender import StreamSender
 from caravan_bus.stream.server import Inbound
-from caravan_contracts.errors import CaravanError, StreamInterrupted, UpstreamRefused
+from caravan_contracts.errors import CaravanError, DeadlineExceeded, StreamInterrupted, UpstreamRefused
 from caravan_contracts.inference import Summary
 
 from tests.bus.party import Party, Serve, request
@@ -134,3 +134,24 @@ async def test_what_a_sink_raises_ends_the_pump_and_the_stream_can_be_cancelled(
     with pytest.raises(ValueError, match="broken sink"):
         await stream.pump(Broken())
     stream.cancel()
+
+
+async def test_a_sink_that_never_has_room_keeps_nothing_beyond_the_deadline(party: Party) -> None:
+    gone = asyncio.Event()
+
+    async def serve(inbound: Inbound, sender: StreamSender) -> None:
+        try:
+            await counting(1000)(inbound, sender)
+        finally:
+            gone.set()
+
+    await party.worker("w1", serve)
+    caller = await party.caller()
+    await party.until_seen(caller, 1)
+    stream = await caller.router.send(request(timeout=0.5))
+    await stream.read()
+    async with asyncio.timeout(3):
+        with pytest.raises(DeadlineExceeded):
+            await stream.pump(Pail(1))
+        await gone.wait()
+    assert caller.inbox.open_streams == 0

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
 from caravan_gateway.asgi import Event
-from caravan_gateway.watch import Watch, Watched
+from caravan_gateway.watch import LAST_SECONDS, Watch, Watched
 
 
 class Client:
@@ -84,3 +85,41 @@ async def test_clients_that_take_nothing_keep_no_other_waiting(watch: Watch) -> 
         other.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     assert len(watch) == 0
+
+
+class Line:
+    """A connection that remembers whether it was cut."""
+
+    def __init__(self) -> None:
+        self.was_cut = asyncio.Event()
+
+    def cut(self) -> None:
+        self.was_cut.set()
+
+
+async def test_only_a_client_that_has_not_taken_its_answer_long_after_the_deadline_is_cut_off(watch: Watch) -> None:
+    client, line, other = Client(), Line(), Line()
+    late = watch.add(client.receive, client.send, line)
+    late.deadline = time.monotonic() - LAST_SECONDS - 1
+    soon = watch.add(client.receive, client.send, other)
+    soon.deadline = time.monotonic()
+    async with asyncio.timeout(2):
+        await line.was_cut.wait()
+    assert not other.was_cut.is_set()
+    for watched in (late, soon):
+        watch.remove(watched)
+
+
+async def test_the_last_word_of_an_answer_that_broke_is_waited_for_no_longer_than_that(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("caravan_gateway.watch.LAST_SECONDS", 0.05)
+    line = Line()
+
+    async def send(event: Event) -> None:
+        await line.was_cut.wait()  # as uvicorn does, until the connection is lost
+
+    watched = watch.add(Client().receive, send, line)
+    async with asyncio.timeout(2):
+        await watched.end({"type": "http.response.body", "body": b"data: {}"})
+    watch.remove(watched)
