@@ -69,7 +69,7 @@ class Row:
             body.update(query=text, items=["one", "another"])
         else:
             body.update(query=text, documents=["one", "another"])
-        return {**body, "stream": True, "max_tokens": 100_000} if self.stream else body
+        return {**body, "stream": True, "max_tokens": 3000} if self.stream else body
 
     def __str__(self) -> str:
         return f"{self.path}{' streaming' if self.stream else ''}"

@@ -79,10 +79,11 @@ class Line:
     """One answer's way to the client, past ASGI: pieces of its body are written without an event, a coroutine and a
     look at each."""
 
-    __slots__ = ("_cycle",)
+    __slots__ = ("_cycle", "_transport")
 
     def __init__(self, cycle: RequestResponseCycle) -> None:
         self._cycle = cycle
+        self._transport = cycle.transport
 
     def hold_head(self) -> None:
         """The answer's head, which comes next, leaves with the first bytes of its body: they have to follow at once."""
@@ -99,11 +100,10 @@ class Line:
 
     def cut(self) -> None:
         """Close the connection now, with what the client has not taken: a close in good order would wait for it."""
-        transport = self._cycle.transport
-        line = transport.get_extra_info("socket")
-        if line is not None:
+        line = self._transport.get_extra_info("socket")
+        if line is not None and not self._transport.is_closing():
             line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
-        transport.abort()
+        self._transport.abort()
 
 
 class Connection(HttpToolsProtocol):
