@@ -59,6 +59,8 @@ async def test_a_framed_user_that_cancels(
         assert [len(case.seen) for case in cases] == asked, "somebody was asked for nobody"
 
 
+@pytest.mark.chaos
+@pytest.mark.long
 @pytest.mark.parametrize("phase", [Phase.SILENT, Phase.STREAM, Phase.FULL])
 async def test_a_framed_user_that_is_gone_without_a_word(
     mesh: RunningMesh, books: Books, upstream: ScriptedUpstream, phase: Phase

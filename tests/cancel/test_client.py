@@ -16,7 +16,7 @@ from tests.cancel.table import MID_STREAM, Phase, bus_rows
 from tests.mesh.running import RunningMesh
 from tests.upstream.scripted import ScriptedUpstream
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.chaos, pytest.mark.long, pytest.mark.timeout(120)]
 
 _ERRORS = {Phase.PAUSE: RateLimitError, Phase.NEXT: APIError}
 

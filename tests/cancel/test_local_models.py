@@ -16,7 +16,7 @@ from tests.cancel.callers import http_caller
 from tests.mesh.running import RunningMesh
 from tests.upstream.scripted import ScriptedUpstream
 
-pytestmark = [pytest.mark.model, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.model, pytest.mark.chaos, pytest.mark.long, pytest.mark.timeout(180)]
 
 SOON = 10.0
 """Seconds for an answer of one token, or one text, by an engine that is free; what is given up takes minutes."""
