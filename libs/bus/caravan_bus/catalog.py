@@ -98,6 +98,8 @@ class Catalog:
         self._rows: dict[str, Resource] = {}
         self._scopes: dict[str, _Scope] = {}
         self._routes = 0
+        self.caching = 0
+        """How many models and routes, of any tenant, have answers kept of requests that do not ask for it."""
         self.unreadable: dict[str, str] = {}
         """Keys of models and routes whose body this version cannot read, and why. They resolve to nothing."""
         self.apply(resources)
@@ -107,6 +109,7 @@ class Catalog:
         self._rows.clear()
         self._scopes.clear()
         self._routes = 0
+        self.caching = 0
         self.unreadable.clear()
         self.apply(resources)
 
@@ -117,6 +120,7 @@ class Catalog:
             self._drop(key)
             self._rows[key] = resource
             self._routes += resource.kind is ResourceKind.ROUTE
+            self.caching += _always_cached(resource)
             self._add(key, resource)
         for key in removed:
             self._drop(key)
@@ -229,6 +233,7 @@ class Catalog:
         if resource is None:
             return
         self._routes -= resource.kind is ResourceKind.ROUTE
+        self.caching -= _always_cached(resource)
         scope = self._scopes[resource.tenant]
         scope.size -= 1
         if scope.size == 0:
@@ -295,6 +300,11 @@ class Catalog:
         else:
             hint = f"GET /v1/models lists the {len(ids)} models there are."
         return ModelNotFound(f"{shown} {hint}", param="model")
+
+
+def _always_cached(resource: Resource) -> bool:
+    cache = resource.body.get("cache")
+    return isinstance(cache, dict) and cache.get("mode") == "always"
 
 
 def _takes_unlisted(provider: Resource) -> bool:

@@ -70,10 +70,12 @@ class InferenceClient:
         body: bytes,
         context: RequestContext,
         provider_data: Mapping[str, str] | None = None,
+        facts: RequestFacts | None = None,
     ) -> Asked:
-        """Send OpenAI's JSON `body`; returns once a worker accepted. Raises InvalidRequest, ModelNotFound, RateLimited
-        and whatever :meth:`Router.send` raises."""
-        facts = read_request(verb, body)
+        """Send OpenAI's JSON `body`; returns once a worker accepted. `facts` of who has read the body already. Raises
+        InvalidRequest, ModelNotFound, RateLimited and whatever :meth:`Router.send` raises."""
+        if facts is None:
+            facts = read_request(verb, body)
         tenant = context.principal.tenant
         patience = max(0.0, min(_PATIENCE, context.remaining))
         await self._view.need(patience)

@@ -51,6 +51,14 @@ TOKENS = Counter(
     "Tokens as the provider counted them",
     ("direction", "model", "provider"),
 )
+CACHE = Counter(
+    "caravan_cache_total",
+    "Requests that may use the response cache: hit, miss, bypass; lost: an answer that was not kept",
+    ("outcome",),
+)
+IDEMPOTENT = Counter(
+    "caravan_idempotent_requests_total", "Requests with an Idempotency-Key: run, or attached to a run", ("outcome",)
+)
 ERRORS = Counter("caravan_errors_total", "Errors sent to callers", ("code",))
 
 QUEUE_WAIT = Histogram(

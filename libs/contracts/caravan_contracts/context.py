@@ -85,6 +85,8 @@ class RequestContext:
     traceparent: str = ""
     tracestate: str = ""
     idempotency_key: str = ""
+    client_request_id: str = ""
+    """What the client calls it. For logs and traces: nothing is decided by it."""
 
     @property
     def remaining(self) -> float:
@@ -108,6 +110,8 @@ class RequestContext:
                 made[h.TRACESTATE] = self.tracestate
         if self.idempotency_key:
             made[h.IDEMPOTENCY_KEY] = self.idempotency_key
+        if self.client_request_id:
+            made[h.CLIENT_REQUEST_ID] = self.client_request_id
         return made
 
     @staticmethod
@@ -127,6 +131,7 @@ class RequestContext:
             traceparent=_line(headers, h.TRACEPARENT) or "",
             tracestate=_line(headers, h.TRACESTATE) or "",
             idempotency_key=_text(headers, h.IDEMPOTENCY_KEY),
+            client_request_id=_line(headers, h.CLIENT_REQUEST_ID) or "",
         )
 
 

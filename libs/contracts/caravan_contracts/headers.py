@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 REQUEST_ID: Final = "Caravan-Request-Id"
+CLIENT_REQUEST_ID: Final = "Caravan-Client-Request-Id"
+"""What the client calls its request: for logs and traces alone."""
 PRINCIPAL: Final = "Caravan-Principal"
 """JSON ``{tenant, subject, roles}``; believed because only service users may publish where it is read."""
 DEADLINE_MS: Final = "Caravan-Deadline-Ms"

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from caravan_contracts.caching import Cache
+
 SERVICE = "registry"
 MAX_ID = 256
 """Longest id of a resource, in characters."""
@@ -70,6 +72,8 @@ class ModelSpec(Message):
     aliases: list[str] = Field(default_factory=list)
     metadata: dict[str, Any] = Field(default_factory=dict)
     """``context_length``, ``embedding_dimension`` (both int) where they are known, and what users add."""
+    cache: Cache | None = None
+    """None = the defaults of :class:`Cache`. A route's own counts for requests that name the route."""
     disabled: bool = False
     """A discovered model that was deleted by hand stays away until it is registered again."""
 

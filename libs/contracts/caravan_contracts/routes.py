@@ -7,10 +7,11 @@ without a route has one target, itself, and the defaults written here.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from caravan_contracts.caching import Cache
 from caravan_contracts.registry import Message
 
 
@@ -94,14 +95,6 @@ class Rule(Message):
     when: When
     targets: list[str] = Field(min_length=1)
     """`model` of targets of the route."""
-
-
-class Cache(Message):
-    """Answers kept for exactly equal requests."""
-
-    mode: Literal["off", "header", "always"] = "header"
-    """``header``: only for requests with ``X-Caravan-Cache: use``."""
-    seconds: float = Field(default=3600.0, gt=0)
 
 
 class RouteSpec(Message):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -41,6 +41,15 @@ class Redis:
     async def delete(self, key: str) -> None:
         """Forget it."""
         await self._run(lambda client: client.delete(key))
+
+    async def script(self, source: str, keys: Sequence[str], args: Sequence[str | bytes | int]) -> Any:
+        """What a Lua script returns; it runs at once or not at all."""
+        return await self._run(lambda client: client.eval(source, len(keys), *keys, *args))
+
+    async def ready(self) -> None:
+        """Load what commands need, so that the first takes no longer than the others. Asks the server nothing."""
+        if self._client is None:
+            await self._open()
 
     async def ping(self) -> None:
         """Raise DependencyDown unless Redis answers."""

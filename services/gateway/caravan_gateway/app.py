@@ -43,6 +43,7 @@ from caravan_gateway.connection import Connection
 from caravan_gateway.edge import Edge
 from caravan_gateway.resources import Resources
 from caravan_gateway.settings import Settings
+from caravan_gateway.special import Special
 from caravan_gateway.watch import Watch
 
 log = logging.getLogger(__name__)
@@ -86,6 +87,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     router = Router(control, inbox, table, settings.admission())
     client = InferenceClient(view, router, claims, Storing(outbox), routing)
     watch = Watch()
+    special = Special(client, view, settings, redis_url)
 
     def not_ready() -> str:
         if stop.is_set():
@@ -108,8 +110,11 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     app.include_router(routes.router(resources))
     app.include_router(stored.router(resources, stored.StoredCompletions(requester, outbox)))
     openapi.install(app)
-    hot = {path: CompletionRoute(verb, path, client, auth, watch, settings) for path, verb in openapi.ROUTES.items()}
-    alpha = CompletionRoute(Verb.RERANK, rerank_alpha.PATH, client, auth, watch, settings)
+    hot = {
+        path: CompletionRoute(verb, path, client, special, auth, watch, settings)
+        for path, verb in openapi.ROUTES.items()
+    }
+    alpha = CompletionRoute(Verb.RERANK, rerank_alpha.PATH, client, special, auth, watch, settings)
     hot_routes: dict[str, App] = {**hot, rerank_alpha.PATH: rerank_alpha.AlphaRerank(alpha, settings)}
     open_to_all = settings.api_keys_file is None and not settings.allow_anonymous
     config = uvicorn.Config(
@@ -155,6 +160,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     waiting = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
     log.info("draining: %d requests under way", len(watch))
+    leaves = asyncio.get_running_loop().time() + settings.drain_seconds
     await discovery.stop()
     listener.refuse_new(bound)
     await asyncio.wait({serving}, timeout=listener.LEAVE_SECONDS)
@@ -162,6 +168,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     await asyncio.wait({serving}, timeout=settings.drain_seconds + 5)
     waiting.cancel()
     await watch.close()
+    await special.close(leaves - asyncio.get_running_loop().time())
     await outbox.close(_LAST_SECONDS)
     await jetstream.close()
     await router.close()

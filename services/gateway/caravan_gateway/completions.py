@@ -19,17 +19,22 @@ from caravan_contracts.context import RequestContext
 from caravan_contracts.errors import CaravanError, ClientGone, InvalidRequest, UnsupportedMediaType
 from caravan_contracts.inference import Summary, Verb
 
-from caravan_gateway import asgi
+from caravan_gateway import answering, asgi, client_ids
 from caravan_gateway.asgi import Headers, Receive, Scope, Send
 from caravan_gateway.auth import Authenticator
 from caravan_gateway.connection import Line
+from caravan_gateway.idempotency.attached import Attached
+from caravan_gateway.idempotency.following import Following
 from caravan_gateway.sending import Sending
 from caravan_gateway.settings import Settings
+from caravan_gateway.source import Source
+from caravan_gateway.special import Special, Wanted
 from caravan_gateway.watch import Watch, Watched
 
 log = logging.getLogger(__name__)
 
 MAX_ANSWER = 64 * 1024 * 1024
+_NONE: Headers = []
 _PROVIDER_DATA = (b"x-llamastack-provider-data", b"x-ogx-provider-data", b"x-llamastack-providerdata")
 
 
@@ -39,8 +44,11 @@ class _Progress:
 
     watched: Watched | None = None
     asked: Asked | None = None
+    followed: Following | Attached | None = None
     started: bool = False
     status: int = 500
+    began: float = 0.0
+    """When its body was there."""
     first_byte: float = 0.0
 
 
@@ -48,11 +56,19 @@ class CompletionRoute:
     """One verb over HTTP."""
 
     def __init__(
-        self, verb: Verb, route: str, client: InferenceClient, auth: Authenticator, watch: Watch, settings: Settings
+        self,
+        verb: Verb,
+        route: str,
+        client: InferenceClient,
+        special: Special,
+        auth: Authenticator,
+        watch: Watch,
+        settings: Settings,
     ) -> None:
         self._verb = verb
         self._route = route
         self._client = client
+        self._special = special
         self._auth = auth
         self._watch = watch
         self._settings = settings
@@ -63,12 +79,17 @@ class CompletionRoute:
         began = time.perf_counter()
         headers: dict[bytes, bytes] = dict(scope["headers"])
         request_id = "req_" + tracing.new_id()
-        progress = _Progress()
+        progress = _Progress(began=began)
         hop = tracing.edge(
             f"POST {self._route}",
             headers.get(b"traceparent", b"").decode("latin-1"),
             headers.get(b"tracestate", b"").decode("latin-1"),
-            {"http.request.method": "POST", "http.route": self._route, "caravan.request.id": request_id}
+            {
+                "http.request.method": "POST",
+                "http.route": self._route,
+                "caravan.request.id": request_id,
+                **client_ids.attributes(headers),
+            }
             if tracing.enabled()
             else {},
         )
@@ -89,9 +110,12 @@ class CompletionRoute:
                 self._watch.remove(progress.watched)
             if progress.asked is not None:
                 await self._client.finish(progress.asked)
+            if progress.followed is not None:
+                progress.followed.leave()
         if failure is not None:
             await self._fail(failure, progress, send, request_id)
-        self._account(progress, began, request_id, failure)
+            self._note(failure, request_id, headers)
+        self._account(progress, began)
         hop.end(failure, failure.code or "" if failure is not None else "")
 
     async def _serve(
@@ -116,35 +140,38 @@ class CompletionRoute:
             time.monotonic() + self._timeout(headers),
             hop.traceparent,
             headers.get(b"tracestate", b"").decode("latin-1") if hop.traceparent else "",
-            headers.get(b"idempotency-key", b"").decode("latin-1"),
+            client_request_id=client_ids.client_id(headers),
         )
         watched.deadline = context.deadline
-        began = time.perf_counter()
-        progress.asked = asked = await self._client.ask(self._verb, body, context, _provider_data(headers))
-        stream = asked.stream
-        answer_headers: Headers = [(b"x-request-id", request_id.encode())]
+        progress.began = time.perf_counter()
+        provider_data = _provider_data(headers)
+        source: Source
+        if self._special.concerns(headers):
+            found = await self._special.find(
+                Wanted(self._verb, body, headers, context, provider_data, self._finish_run)
+            )
+            progress.asked, progress.followed = found.asked, found.followed
+            source, streams, more = found.source, found.stream, found.headers
+        else:
+            progress.asked = asked = await self._client.ask(self._verb, body, context, provider_data)
+            source, streams, more = asked.stream, asked.facts.stream, _NONE
         line: Line | None = scope.pop("caravan_line", None)
-        if not asked.facts.stream:
-            answer = await stream.read_all(MAX_ANSWER)
-            progress.first_byte = time.perf_counter()
-            progress.started, progress.status = True, 200
-            answer_headers.append(_processing(began))
+        if not streams:
+            answer = await source.read_all(MAX_ANSWER)
             if line is not None:
                 line.hold_head()
-            await asgi.send_json(send, 200, answer, answer_headers)
+            await asgi.send_json(send, 200, answer, _begun(progress, source, request_id, more))
             return
-        data = await stream.read()
-        progress.first_byte = time.perf_counter()
-        answer_headers.append(_processing(began))
+        data = await source.read()
+        answer_headers = asgi.EVENT_STREAM + _begun(progress, source, request_id, more)
         if line is not None and data:
             line.hold_head()
-        await send({"type": "http.response.start", "status": 200, "headers": asgi.EVENT_STREAM + answer_headers})
-        progress.started, progress.status = True, 200
+        await send({"type": "http.response.start", "status": 200, "headers": answer_headers})
         watched.streaming = True
         sending = Sending(send, watched, line)
         if data and not sending.take(data):
             await sending.room()
-        last = await stream.pump(sending)
+        last = await source.pump(sending)
         watched.streaming = False
         await send({"type": "http.response.body", "body": last})
 
@@ -154,7 +181,10 @@ class CompletionRoute:
             return
         if not progress.started:
             progress.status = error.status
-            headers = [*asgi.error_headers(error), (b"x-request-id", request_id.encode())]
+            headers = [*asgi.error_headers(error), *_named(progress, request_id)]
+            if progress.asked is not None:
+                stream = progress.asked.stream
+                headers += answering.from_target(stream.target, stream.attempts)
             await asgi.send_json(send, error.status, error.to_json(), headers)
             return
         if progress.watched is not None and progress.watched.streaming:
@@ -162,26 +192,24 @@ class CompletionRoute:
             last = progress.watched.unsent + b"data: " + error.to_json() + b"\n\n"
             await progress.watched.end({"type": "http.response.body", "body": last})
 
-    def _account(self, progress: _Progress, began: float, request_id: str, failure: CaravanError | None) -> None:
-        now = time.perf_counter()
+    def _note(self, failure: CaravanError, request_id: str, headers: dict[bytes, bytes]) -> None:
+        metrics.ERRORS.labels(failure.code or failure.type).inc()
+        level = logging.INFO if failure.status < 500 else logging.WARNING
+        told = {"request_id": request_id, "route": self._route}
+        if given := client_ids.client_id(headers):
+            told["client_request_id"] = given
+        log.log(level, "%s: %s", failure.code, failure.message, extra=told)
+
+    def _account(self, progress: _Progress, began: float) -> None:
         metrics.HTTP_REQUESTS.labels(self._route, "POST", str(progress.status)).inc()
-        self._seconds.observe(now - began)
-        if failure is not None:
-            metrics.ERRORS.labels(failure.code or failure.type).inc()
-            level = logging.INFO if failure.status < 500 else logging.WARNING
-            log.log(
-                level, "%s: %s", failure.code, failure.message, extra={"request_id": request_id, "route": self._route}
-            )
-        asked = progress.asked
-        if asked is None:
-            return
-        model, provider = asked.spec.provider + "/" + asked.spec.model, asked.spec.provider
-        if progress.first_byte:
-            metrics.FIRST_TOKEN.labels(model, provider).observe(progress.first_byte - began)
-        summary: Summary | None = asked.stream.summary
-        if summary is not None and summary.usage is not None:
-            metrics.TOKENS.labels("input", model, provider).inc(summary.usage.prompt_tokens)
-            metrics.TOKENS.labels("output", model, provider).inc(summary.usage.completion_tokens)
+        self._seconds.observe(time.perf_counter() - began)
+        if progress.asked is not None:
+            _account_asked(progress.asked, began, progress.first_byte)
+
+    async def _finish_run(self, asked: Asked) -> None:
+        """A run with an Idempotency-Key is over: it is counted once, whoever followed it."""
+        await self._client.finish(asked)
+        _account_asked(asked, 0.0, 0.0)
 
     def _timeout(self, headers: dict[bytes, bytes]) -> float:
         given = headers.get(b"x-caravan-timeout")
@@ -214,5 +242,22 @@ def _provider_data(headers: dict[bytes, bytes]) -> dict[str, str] | None:
     return None
 
 
-def _processing(began: float) -> tuple[bytes, bytes]:
-    return b"openai-processing-ms", str(int((time.perf_counter() - began) * 1000)).encode()
+def _begun(progress: _Progress, source: Source, request_id: str, more: Headers) -> Headers:
+    """The answer is there: its headers."""
+    progress.first_byte = time.perf_counter()
+    progress.started, progress.status = True, 200
+    return [*_named(progress, request_id), *answering.from_target(source.target, source.attempts), *more]
+
+
+def _named(progress: _Progress, request_id: str) -> Headers:
+    return [(b"x-request-id", request_id.encode()), answering.processing(progress.began)]
+
+
+def _account_asked(asked: Asked, began: float, first_byte: float) -> None:
+    model, provider = asked.spec.provider + "/" + asked.spec.model, asked.spec.provider
+    if first_byte:
+        metrics.FIRST_TOKEN.labels(model, provider).observe(first_byte - began)
+    summary: Summary | None = asked.stream.summary
+    if summary is not None and summary.usage is not None:
+        metrics.TOKENS.labels("input", model, provider).inc(summary.usage.prompt_tokens)
+        metrics.TOKENS.labels("output", model, provider).inc(summary.usage.completion_tokens)

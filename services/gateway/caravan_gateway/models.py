@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from caravan_bus import listing
+from caravan_contracts.caching import Cache
 from caravan_contracts.context import Principal
 from caravan_contracts.registry import DeleteResource, ModelSpec, ModelType, PutResource, ResourceKind
 from fastapi import APIRouter, Depends, Request
@@ -27,6 +28,7 @@ class RegisterModel(BaseModel):
     model_type: ModelType = ModelType.LLM
     aliases: list[str] = Field(default_factory=list)
     metadata: dict[str, Any] = Field(default_factory=dict)
+    cache: Cache | None = None
 
 
 def router(resources: Resources) -> APIRouter:
@@ -54,6 +56,7 @@ def router(resources: Resources) -> APIRouter:
             model_type=body.model_type,
             aliases=body.aliases,
             metadata=body.metadata,
+            cache=body.cache,
         )
         message = PutResource(kind=ResourceKind.MODEL, id=body.id, body=spec.model_dump(mode="json"))
         made = await resources.change(request, principal, "put", message)

@@ -33,6 +33,12 @@ class Settings(ServiceSettings):
         64 * 1024 * 1024, ge=1024 * 1024, validation_alias="CARAVAN_GATEWAY_STORE_BUFFER_BYTES"
     )
     """Completions to be stored that the work queue has not confirmed; what is over it is lost, and counted."""
+    idempotency_seconds: float = Field(86_400.0, ge=1, validation_alias="CARAVAN_GATEWAY_IDEMPOTENCY_SECONDS")
+    """How long the answer to a request with an Idempotency-Key is kept."""
+    idempotency_bytes: int = Field(64 * 1024 * 1024, ge=0, validation_alias="CARAVAN_GATEWAY_IDEMPOTENCY_BYTES")
+    """Of such answers, of one tenant; the oldest make room."""
+    cache_bytes: int = Field(64 * 1024 * 1024, ge=0, validation_alias="CARAVAN_GATEWAY_CACHE_BYTES")
+    """Of answers of one tenant in the response cache; those whose time ends first make room."""
     api_keys_file: Path | None = Field(None, validation_alias="CARAVAN_GATEWAY_API_KEYS_FILE")
     """One key a line: ``key [tenant [user [role,role]]]``; ``#`` begins a comment."""
     allow_anonymous: bool = Field(False, validation_alias="CARAVAN_GATEWAY_ALLOW_ANONYMOUS")

@@ -37,6 +37,7 @@ MODEL: Final = {
     "model_type": "type",
     "aliases": "aliases",
     "metadata": "metadata",
+    "cache": "cache",
 }
 ROUTE: Final = {"id": "id", "name": "id", **{name: name for name in RouteSpec.model_fields}}
 RESOURCES: Final = {"models": "models"}

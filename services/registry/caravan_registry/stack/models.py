@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from caravan_contracts.caching import Cache
 from caravan_contracts.registry import ModelSpec, ModelType
+from pydantic import ValidationError
 
 from caravan_registry import rules
+from caravan_registry.routes import normalized
 from caravan_registry.stack import keys
 from caravan_registry.stack.document import Entry
 from caravan_registry.stack.expansion import expand
@@ -73,6 +76,7 @@ def _spec(
         problems.error(found["type"], f"a model's type is one of {', '.join(ModelType)}, not {kind!r}.{hint}")
     aliases = _aliases(found, values, problems)
     metadata = _metadata(found, values, problems)
+    cache = _cache(found, values, problems)
     if len(problems.errors) > before or provider is None:
         return None
     own = values.get("provider_model_id")
@@ -82,6 +86,7 @@ def _spec(
         model_type=ModelType(kind),
         aliases=aliases,
         metadata=metadata,
+        cache=cache,
     )
 
 
@@ -114,6 +119,26 @@ def _aliases(found: Mapping[str, Entry], values: Mapping[str, Any], problems: Pr
     if reason := rules.aliases_problem(aliases):
         problems.error(found["aliases"], reason)
     return aliases
+
+
+def _cache(found: Mapping[str, Entry], values: Mapping[str, Any], problems: Problems) -> Cache | None:
+    written = values.get("cache")
+    if written is None:
+        return None
+    if not isinstance(written, dict):
+        problems.error(found["cache"], "cache should be a mapping (mode, seconds)")
+        return None
+    for key in found["cache"].value:
+        if key not in Cache.model_fields:
+            hint = did_you_mean(key, Cache.model_fields)
+            problems.error(found["cache"].key(key), f"a model's cache has no key {key!r}.{hint}")
+    try:
+        return Cache.model_validate(normalized({"cache": written})["cache"])
+    except ValidationError as error:
+        for mistake in error.errors():
+            where = found["cache"].value.get(mistake["loc"][0], found["cache"]) if mistake["loc"] else found["cache"]
+            problems.error(where, f"cache.{'.'.join(map(str, mistake['loc']))}: {mistake['msg']}")
+        return None
 
 
 def _metadata(found: Mapping[str, Entry], values: Mapping[str, Any], problems: Problems) -> dict[str, Any]:

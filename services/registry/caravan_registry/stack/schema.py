@@ -109,6 +109,7 @@ def _model() -> dict[str, Any]:
                     "embedding_dimension": {"type": ["integer", "string"]},
                 },
             },
+            "cache": {"anyOf": [{"$ref": "#/$defs/Cache"}, {"type": "null"}]},
             "model_validation": {"type": ["boolean", "null"]},
         },
         "anyOf": [{"required": ["id"]}, {"required": ["model_id"]}, {"required": ["identifier"]}],
