@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 MAX_SECONDS: Final = 30 * 86_400.0
 
@@ -17,3 +17,9 @@ class Cache(BaseModel):
     mode: Literal["off", "header", "always"] = "header"
     """``header``: only for requests with ``X-Caravan-Cache: use``."""
     seconds: float = Field(default=3600.0, gt=0, le=MAX_SECONDS)
+
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _off(cls, said: Any) -> Any:
+        """YAML takes the word `off` for `false`."""
+        return "off" if said is False else said

@@ -21,7 +21,7 @@ from caravan_contracts.errors import (
     Unavailable,
 )
 
-from caravan_gateway import asgi, origin
+from caravan_gateway import answering, asgi, origin
 from caravan_gateway.asgi import App, Event, Receive, Scope, Send
 
 OLD_PREFIX = "/v1/openai/v1/"
@@ -89,7 +89,8 @@ class Edge:
             nonlocal status
             if event["type"] == "http.response.start":
                 status = event["status"]
-                event["headers"] = [*event.get("headers", ()), (b"x-request-id", request_id.encode())]
+                named = [(b"x-request-id", request_id.encode()), answering.processing(began)]
+                event["headers"] = [*event.get("headers", ()), *named]
             await send(event)
 
         try:

@@ -128,6 +128,7 @@ def _log_end(inbound: Inbound, began: float, code: str) -> None:
             "call ended" if not code else "call failed",
             extra={
                 "request_id": inbound.context.request_id,
+                "client_request_id": inbound.context.client_request_id or None,
                 "trace_id": inbound.context.traceparent[3:35],
                 "provider": inbound.spec.provider,
                 "model": inbound.spec.model,

@@ -10,7 +10,6 @@ from caravan_contracts.registry import ModelSpec, ModelType
 from pydantic import ValidationError
 
 from caravan_registry import rules
-from caravan_registry.routes import normalized
 from caravan_registry.stack import keys
 from caravan_registry.stack.document import Entry
 from caravan_registry.stack.expansion import expand
@@ -133,7 +132,7 @@ def _cache(found: Mapping[str, Entry], values: Mapping[str, Any], problems: Prob
             hint = did_you_mean(key, Cache.model_fields)
             problems.error(found["cache"].key(key), f"a model's cache has no key {key!r}.{hint}")
     try:
-        return Cache.model_validate(normalized({"cache": written})["cache"])
+        return Cache.model_validate(written)
     except ValidationError as error:
         for mistake in error.errors():
             where = found["cache"].value.get(mistake["loc"][0], found["cache"]) if mistake["loc"] else found["cache"]
