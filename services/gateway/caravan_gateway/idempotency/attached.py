@@ -11,7 +11,7 @@ from caravan_contracts.context import RequestContext
 from caravan_contracts.errors import CaravanError, ClientGone, DeadlineExceeded, DependencyDown
 
 from caravan_gateway.idempotency.claim import DONE, FAILED, RUNNING, Claim, RunLost, Scope, interrupted
-from caravan_gateway.idempotency.store import RunStore
+from caravan_gateway.idempotency.store import RunStore, Seen
 from caravan_gateway.kept import split
 from caravan_gateway.source import Pulled
 
@@ -46,11 +46,14 @@ class Attached(Pulled):
         self._offset = 0
         self._begun = False
         self._first = b""
+        self._before: Seen | None = None
+        self._lives = False
         self._gone_since = 0.0
         self._blind_since = 0.0
 
     async def begin(self) -> None:
-        """Wait for the first of it. Raises RunLost when nobody runs it any more; then it may be run again."""
+        """Wait for the first of it, and for a sign of life: nothing is passed on of a run whose gateway is dead. Raises
+        RunLost when nobody runs it any more; then it may be run again."""
         self.origin, self._first = split(await self._next())
         self._first = self._first or await self._next()
         self._begun = True
@@ -101,10 +104,19 @@ class Attached(Pulled):
         if seen.claim.run != self.claim.run:
             raise self._lost()
         self.claim = seen.claim
+        if not self._seems_alive(seen, seen.claim):
+            return None
         if seen.piece:
             self._offset += len(seen.piece)
             return seen.piece
         return self._ended(seen.claim)
+
+    def _seems_alive(self, seen: Seen, claim: Claim) -> bool:
+        before, self._before = self._before, seen
+        if not self._lives:
+            grew = before is not None and (seen.left > before.left or seen.size > before.size)
+            self._lives = grew or claim.state != RUNNING
+        return self._lives
 
     def _ended(self, claim: Claim) -> bytes | None:
         if claim.state == DONE:

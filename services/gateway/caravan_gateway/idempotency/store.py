@@ -58,7 +58,8 @@ return 1
 _POLL: Final = """
 local now = redis.call('GET', KEYS[1])
 if now and string.sub(now, 1, 1) == 'r' then redis.call('SET', KEYS[3], '1', 'PX', ARGV[3]) end
-return {now, redis.call('GETRANGE', KEYS[2], ARGV[1], ARGV[1] + ARGV[2] - 1)}
+return {now, redis.call('GETRANGE', KEYS[2], ARGV[1], ARGV[1] + ARGV[2] - 1),
+        redis.call('PTTL', KEYS[1]), redis.call('STRLEN', KEYS[2])}
 """
 _RELEASE: Final = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1], KEYS[2], KEYS[3]) end
@@ -76,6 +77,10 @@ class Seen:
     claim: Claim | None
     piece: bytes
     """What of its answer follows on the offset asked for."""
+    left: int
+    """Milliseconds until the claim ends; it grows when who runs it gives a sign of life."""
+    size: int
+    """Bytes that are kept of its answer."""
 
 
 class RunStore:
@@ -125,8 +130,9 @@ class RunStore:
 
     async def poll(self, scope: Scope, offset: int) -> Seen:
         """Look at a run, and say that it is wanted."""
-        claim, piece = await self._redis.script(_POLL, _keys(scope), [offset, _PIECE, _ms(WANTED_SECONDS)])
-        return Seen(Claim.decode(claim) if claim else None, piece or b"")
+        said = await self._redis.script(_POLL, _keys(scope), [offset, _PIECE, _ms(WANTED_SECONDS)])
+        claim, piece, left, size = said
+        return Seen(Claim.decode(claim) if claim else None, piece or b"", left, size)
 
     async def unwanted(self, scope: Scope) -> None:
         """Who followed it from elsewhere went away; others say so again with their next :meth:`poll`."""

@@ -1,4 +1,5 @@
-"""A run's answer on its way to Redis while it comes: some forty times a second, and a sign of life each second."""
+"""A run's answer on its way to Redis while it comes: some forty times a second, and a sign of life each half
+second."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ log = logging.getLogger(__name__)
 MAX_KEPT: Final = 16 * 1024 * 1024
 """Bytes of an answer that can be kept, and followed from another gateway."""
 FLUSH_SECONDS: Final = 0.025
-RENEW_SECONDS: Final = 1.0
+RENEW_SECONDS: Final = 0.5
 OUTAGE_FLUSH_SECONDS: Final = 0.1
 OUTAGE_SECONDS: Final = 5.0
 """How long those who follow from elsewhere are believed to be there while Redis is not."""
