@@ -26,6 +26,7 @@ models:
   - {{ id: never, provider: up, provider_model_id: plain, cache: {{ mode: off }} }}
 routes:
   - {{ name: brief, targets: [up/plain], cache: {{ mode: always, seconds: 1 }} }}
+  - {{ name: spare, targets: [up/status-503, up/plain], retry: {{ same_target: 0 }} }}
   - {{ name: broken, targets: [up/status-503], retry: {{ same_target: 0 }}, cache: {{ mode: always }} }}
 """
 

@@ -211,3 +211,19 @@ def test_every_listed_model_resolves_to_itself_and_belongs_to_the_tenant(rows: l
 @given(st.lists(models, max_size=20), st.text(max_size=30), tenants)
 def test_any_text_resolves_or_is_refused_as_unknown(rows: list[Resource], text: str, tenant: str) -> None:
     answer(Catalog(rows), text, tenant)
+
+
+def test_how_many_are_cached_unasked() -> None:
+    def cached(mode: str) -> Resource:
+        one = model("a", "m")
+        return one.model_copy(update={"body": {**one.body, "cache": {"mode": mode}}})
+
+    catalog = Catalog([cached("always")])
+    assert catalog.caching == 1
+    catalog.apply([cached("header")])
+    assert catalog.caching == 0
+    catalog.apply([cached("always")])
+    catalog.replace([cached("always"), model("a", "other")])
+    assert catalog.caching == 1
+    catalog.apply(removed=[key(cached("always"))])
+    assert catalog.caching == 0

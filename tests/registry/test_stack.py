@@ -295,3 +295,35 @@ def test_any_document_is_checked_without_raising(value: object) -> None:
         file.write(yaml.safe_dump(value))
         file.flush()
         stack.check(file.name, {})
+
+
+CACHED = """
+providers: [{id: a, type: remote::vllm, config: {url: http://a/v1}}]
+models:
+  - {id: kept, provider: a, cache: %s}
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "mode", "seconds"),
+    [("{mode: always, seconds: 60}", "always", 60), ("{mode: off}", "off", 3600), ("{}", "header", 3600)],
+)
+def test_whether_a_models_answers_are_kept(written, said: str, mode: str, seconds: float) -> None:
+    made = stack.load(written(CACHED % said), {}).models["kept"].cache
+    assert made is not None and (made.mode, made.seconds) == (mode, seconds)
+    jsonschema.validate(yaml.safe_load(CACHED % said.replace("off", "'off'")), stack.json_schema())
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("yes", "should be a mapping"),
+        ("{mode: sometimes}", "cache.mode"),
+        ("{seconds: 0}", "cache.seconds"),
+        ("{minutes: 1}", "no key 'minutes'"),
+    ],
+)
+def test_a_models_cache_that_is_wrong(written, said: str, told: str) -> None:
+    with pytest.raises(StackError, match=told) as caught:
+        stack.load(written(CACHED % said), {})
+    assert all(problem.line == 4 for problem in caught.value.problems)
