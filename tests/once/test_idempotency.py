@@ -185,6 +185,15 @@ async def test_a_cut_stream_is_no_answer(doors: Doors, upstream: NumberedUpstrea
     assert calls(upstream, key) == before + 1
 
 
+async def test_an_answer_too_large_to_keep(doors: Doors, upstream: NumberedUpstream, key: str) -> None:
+    body = chat(key, "up/big-17000")
+    first = await (await doors.open(1)).post(body, key)
+    assert first.status_code == 200 and len(first.content) > 17_000 * 1024
+    again = await (await doors.open(2)).post(body, key)
+    assert again.status_code == 200 and again.headers["x-caravan-idempotency"] == "run", "given, and not kept"
+    assert calls(upstream, key) == 2
+
+
 @pytest.mark.parametrize("bad", ["x" * 256, "tab\there"])
 async def test_what_is_no_key(doors: Doors, bad: str) -> None:
     refused = await (await doors.open(1)).post(chat("x"), bad)

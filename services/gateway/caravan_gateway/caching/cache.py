@@ -16,7 +16,7 @@ from caravan_contracts.openai import RequestFacts
 
 from caravan_gateway import fingerprint
 from caravan_gateway.caching.store import AnswerStore
-from caravan_gateway.caching.target import policy_of
+from caravan_gateway.caching.target import digest_of, policy_of
 
 log = logging.getLogger(__name__)
 
@@ -64,17 +64,18 @@ class ResponseCache:
         if wish is Wish.BYPASS or facts.store:
             return None
         try:
-            policy, target = policy_of(self._view.catalog, facts.model, tenant)
+            policy = policy_of(self._view.catalog, facts.model, tenant)
+            if policy.mode == "off" or (policy.mode == "header" and wish is not Wish.USE):
+                return None
+            target = digest_of(self._view.catalog, facts.model, tenant)
         except ModelNotFound:  # asking waits for it, or says so
-            return None
-        if policy.mode == "off" or (policy.mode == "header" and wish is not Wish.USE):
             return None
         return Lookup(tenant, fingerprint.of_answer(verb, body, target), policy.seconds)
 
     def always(self, model: str, tenant: str) -> bool:
         """Whether the answers of a model are kept without being asked to."""
         try:
-            return policy_of(self._view.catalog, model, tenant)[0].mode == "always"
+            return policy_of(self._view.catalog, model, tenant).mode == "always"
         except ModelNotFound:
             return False
 

@@ -1,4 +1,4 @@
-"""What a model's name stands for: an answer is good only while that is the same."""
+"""What a model's name stands for: whether answers are kept, and how long an answer is good."""
 
 from __future__ import annotations
 
@@ -12,21 +12,28 @@ from caravan_contracts.errors import ModelNotFound
 _DEFAULT = Cache()
 
 
-def policy_of(catalog: Catalog, model: str, tenant: str) -> tuple[Cache, str]:
-    """When answers are kept, and a digest of the models, providers and rules that give them. Raises ModelNotFound."""
+def policy_of(catalog: Catalog, model: str, tenant: str) -> Cache:
+    """When answers are kept. Raises ModelNotFound."""
+    route = catalog.route(model, tenant)
+    if route is not None:
+        return route.spec.cache
+    resource = catalog.resolve(model, tenant).resource
+    return (resource.model.cache if resource is not None else None) or _DEFAULT
+
+
+def digest_of(catalog: Catalog, model: str, tenant: str) -> str:
+    """SHA-256, hex, of the models, providers and rules that answer: when it changes, so may the answers. Raises
+    ModelNotFound."""
     route = catalog.route(model, tenant)
     if route is None:
-        target = catalog.resolve(model, tenant)
-        spec = target.resource.model if target.resource is not None else None
-        policy = spec.cache if spec is not None and spec.cache is not None else _DEFAULT
-        return policy, _digest([_said(catalog, target, tenant)])
+        return _digest([_said(catalog, catalog.resolve(model, tenant), tenant)])
     parts: list[object] = [route.tenant, route.id, route.resource.revision]
     for wanted in route.spec.targets:
         try:
             parts.append(_said(catalog, catalog.resolve(wanted.model, route.tenant), route.tenant))
         except ModelNotFound:
             parts.append(None)  # it may join later: then the answers are others
-    return route.spec.cache, _digest(parts)
+    return _digest(parts)
 
 
 def _said(catalog: Catalog, target: ModelTarget, tenant: str) -> list[object]:

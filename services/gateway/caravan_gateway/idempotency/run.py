@@ -104,6 +104,7 @@ class Run:
     def take(self, data: bytes) -> bool:
         """See :meth:`caravan_bus.stream.reader.Sink.take`."""
         self._count(data)
+        self._check()
         self.parts.append(data)
         self._tell()
         self._writing.more.set()
@@ -115,6 +116,8 @@ class Run:
     def _count(self, data: bytes) -> None:
         self._size += len(data)
         self._budget.used += len(data)
+
+    def _check(self) -> None:
         # not raised: to who reads the stream it would be a failure of its target
         if self._size > MAX_ANSWER:
             self._give_up(CaravanError(f"the answer is larger than {MAX_ANSWER} bytes", code="response_too_large"))
@@ -164,7 +167,10 @@ class Run:
     async def _end(self, error: CaravanError | None, last: bytes) -> None:
         self.open = False
         if self._asked is not None:
-            await self._finish(self._asked)
+            try:
+                await self._finish(self._asked)
+            except Exception:
+                log.exception("a run ended, and what it used may not be free")
         await cancel_and_wait(self._writer)
         self.keeping = asyncio.create_task(self._writing.end(error, last), name="idempotent-keep")
         await asyncio.wait({self.keeping}, timeout=KEEP_PATIENCE)
