@@ -7,7 +7,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 # Two workers: the suites start real servers, so more of them only wait for each other.
-PYTEST_WORKERS ?= 2
+PYTEST_WORKERS ?= 3
 
 export PYTHON INSTALL_LOCAL INSTALL_ANY_LLM
 

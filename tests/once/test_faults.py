@@ -8,6 +8,7 @@ import os
 import signal
 import time
 import uuid
+from contextlib import AsyncExitStack
 
 import httpx2 as httpx
 import pytest
@@ -79,13 +80,15 @@ async def test_a_gateway_that_leaves_lets_others_have_the_end(
     doors: Doors, mesh: RunningMesh, upstream: NumberedUpstream, key: str
 ) -> None:
     body = chat(key, "up/slow-50", max_tokens=60, stream=True)
-    attached = await doors.open(2)
-    async with (await doors.open(1)).stream(body, key) as stream:
+    first, second = await doors.open(1), await doors.open(2)
+    async with AsyncExitStack() as leaving:
+        stream = await leaving.enter_async_context(first.stream(body, key))
         await stream.until(b"w1 ")
-        waiting = asyncio.create_task(attached.whole(body, key))
-        await asyncio.sleep(0.2)
-    os.kill(mesh.pid("gateway-1"), signal.SIGTERM)
-    text, _ = await waiting
+        async with second.stream(body, key) as attached:
+            await attached.until(b"w1 ")
+            await leaving.aclose()
+            os.kill(mesh.pid("gateway-1"), signal.SIGTERM)
+            text = await attached.rest()
     assert text.endswith(DONE) and b"w59 " in text
     assert calls(upstream, key) == 1
 

@@ -59,6 +59,8 @@ MAX_ANSWER: Final = 64 * 1024 * 1024
 RECONNECT_SECONDS: Final = 10.0
 """How long the last word of an answer is held back while the bus is gone."""
 VERBS: Final = (*(verb.value for verb in Verb), MODELS)
+_REPEAT_SECONDS: Final = 0.5
+_HOLE: Final = "the bus was gone for a while: parts of the answer are missing; ask again"
 _BUSY: Final = f.encode(f.Kind.BUSY, 0)
 _PATIENCE: Final = 5.0
 
@@ -77,6 +79,8 @@ class ForeignEntry:
         self._by_stream: dict[ForeignStream, asyncio.Task[None]] = {}
         self._plain: dict[str, asyncio.Task[None]] = {}
         """Relays of plain answers, by their number."""
+        self._last_words: dict[str, tuple[str, CaravanError]] = {}
+        """Where to say what, of plain answers that broke: said again while nobody hears it."""
         self._numbers = itertools.count(1)
         self._unheard = s.inbox_prefix(SERVICE, f"{worker}-unheard") + "."
         self._breaks = 0
@@ -160,10 +164,26 @@ class ForeignEntry:
             task.cancel()
 
     def _on_unheard(self, message: Message) -> None:
-        """NATS says that an event of a plain answer reached nobody: a client that is back has a hole in its answer."""
-        task = self._plain.get(message.subject.rpartition(".")[2])
-        if task is not None and message.no_responders:
+        """NATS says that an event of a plain answer reached nobody: a client that is back has a hole in its answer, and
+        hears so when it is."""
+        if not message.no_responders:
+            return
+        number = message.subject.rpartition(".")[2]
+        task = self._plain.get(number)
+        if task is not None:
             task.cancel()
+        elif number in self._last_words:
+            asyncio.get_running_loop().call_later(_REPEAT_SECONDS, self._say_last, number)
+
+    def _say_last(self, number: str) -> None:
+        word = self._last_words.get(number)
+        if word is not None:
+            self._refuse(*word, self._unheard + number)
+
+    def _keep_saying(self, number: str, reply: str, error: CaravanError) -> None:
+        self._last_words[number] = reply, error
+        asyncio.get_running_loop().call_later(RECONNECT_SECONDS, self._last_words.pop, number, None)
+        self._say_last(number)
 
     async def _relay(self, message: Message, principal: Principal, stream: ForeignStream | None, number: str) -> None:
         verb = message.subject.split(".")[3]
@@ -177,14 +197,14 @@ class ForeignEntry:
             else:
                 await self._fill(verb, message, context, stream)
         except CaravanError as error:
-            self._failed(message, stream, stats, error, error.message[:200])
+            self._failed(message, stream, number, stats, error, error.message[:200])
         except asyncio.CancelledError:
             # by the client, the deadline or the shutdown; each leaves a word that says so
-            self._failed(message, stream, stats, self._why_cancelled(stream), "cancelled")
+            self._failed(message, stream, number, stats, self._why_cancelled(stream), "cancelled")
         except Exception as error:
             log.exception("a foreign request failed")
             told = CaravanError(f"the worker failed: {type(error).__name__}")
-            self._failed(message, stream, stats, told, type(error).__name__)
+            self._failed(message, stream, number, stats, told, type(error).__name__)
         finally:
             stats.processing_ns += time.perf_counter_ns() - began
 
@@ -235,7 +255,7 @@ class ForeignEntry:
         finally:
             await self._client.finish(asked)
         if asked.facts.stream and self._breaks != breaks:
-            raise StreamInterrupted("the bus was gone for a while: parts of the answer are missing; ask again")
+            raise StreamInterrupted(_HOLE)
         self._transport.publish(message.reply, b"")
 
     async def _models(self, body: bytes, context: RequestContext) -> bytes:
@@ -260,25 +280,33 @@ class ForeignEntry:
         if self._draining:
             return Unavailable("the worker was shut down before it had finished", code=f.SHUTDOWN)
         if stream is None:
-            return StreamInterrupted("a part of the answer reached nobody; ask again")
+            return StreamInterrupted(_HOLE)
         if time.monotonic() >= stream.deadline:
             return DeadlineExceeded("the request's time is over")
         return ClientGone("the client gave the request up")
 
     def _failed(
-        self, message: Message, stream: ForeignStream | None, stats: EndpointStats, error: CaravanError, told: str
+        self,
+        message: Message,
+        stream: ForeignStream | None,
+        number: str,
+        stats: EndpointStats,
+        error: CaravanError,
+        told: str,
     ) -> None:
         if not isinstance(error, ClientGone):
             stats.errors += 1
             stats.last_error = told
         if stream is not None:
             stream.sender.fail(error)
+        elif isinstance(error, StreamInterrupted):
+            self._keep_saying(number, message.reply, error)
         else:
             self._refuse(message.reply, error)
 
-    def _refuse(self, reply: str, error: CaravanError) -> None:
+    def _refuse(self, reply: str, error: CaravanError, unheard: str = "") -> None:
         headers = {h.SERVICE_ERROR_CODE: str(error.status), h.SERVICE_ERROR: " ".join(error.message.split())[:500]}
-        self._transport.publish(reply, error.to_json(), "", encode_headers(headers))
+        self._transport.publish(reply, error.to_json(), unheard, encode_headers(headers))
 
 
 def _context(message: Message, principal: Principal) -> RequestContext:
