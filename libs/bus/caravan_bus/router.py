@@ -13,6 +13,7 @@ import logging
 import time
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Final
 
 from caravan_contracts import frames as f
 from caravan_contracts import headers as h
@@ -45,6 +46,7 @@ log = logging.getLogger(__name__)
 _WINDOW = f.encode_window(f.DEFAULT_WINDOW, bundles=True)
 
 
+_ALONE: Final = 4
 _REFUSED = (Admission.BUSY, Admission.NOBODY)
 
 
@@ -264,6 +266,11 @@ class Router:
         provider = request.spec.provider
         return choose(self._table.workers(provider), provider, request.affinity, refused)
 
+    def _accept_timeout(self, provider: str) -> float:
+        """A worker that is slow to answer is passed over for another one; when there is none it gets more time."""
+        alone = len(self._table.workers(provider)) == 1
+        return self.options.accept_timeout * (_ALONE if alone else 1)
+
     async def _try(self, request: Outbound, entry: WorkerEntry) -> StreamReader:
         """Send `request` to a worker; the reader's admission says what became of that. Only when it is ACCEPTED the
         worker's slot stays taken."""
@@ -283,7 +290,7 @@ class Router:
                 headers.update(request.extra)
             subject = s.at_worker(request.service, worker, request.verb)
             self._transport.publish(subject, request.body, reader.reply, encode_headers(headers))
-            admission = await reader.admitted(self.options.accept_timeout)
+            admission = await reader.admitted(self._accept_timeout(provider))
         except BaseException as error:
             reader.cancel()
             table.give_back(entry, provider)

@@ -81,12 +81,20 @@ async def drain(broker: NatsBroker, timeout: float, counts: Counts | None = None
 
 
 async def stop(broker: NatsBroker) -> None:
-    """Leave."""
+    """Leave. The connection is closed in any case: one that stays open goes on answering."""
+    connection = broker._connection
     try:
         async with asyncio.timeout(5.0):
             await broker.stop()
     except Exception as error:  # noqa: BLE001 - see drain
         log.info("left NATS unasked: %r", error)
+    if connection is None or connection.is_closed:
+        return
+    try:
+        async with asyncio.timeout(2.0):
+            await connection.close()
+    except Exception as error:  # noqa: BLE001 - see drain
+        log.info("a connection to NATS was left open: %r", error)
 
 
 def connected(broker: NatsBroker) -> bool:
