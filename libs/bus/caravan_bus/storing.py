@@ -20,6 +20,7 @@ from caravan_contracts.inference import CallSpec, Summary
 from caravan_contracts.openai import RequestFacts
 
 from caravan_bus.routing.failover import Failover
+from caravan_bus.stream.copying import Copying
 from caravan_bus.stream.reader import Sink
 from caravan_bus.work.outbox import Outbox
 from caravan_bus.work.queue import Job, new_job_id
@@ -110,7 +111,7 @@ class Taped:
 
     async def pump(self, sink: Sink) -> bytes:
         """See :meth:`Failover.pump`."""
-        last = await self._stream.pump(_Copying(self, sink))
+        last = await self._stream.pump(Copying(self.copy, sink))
         self.copy(last)
         await self._ended_well()
         return last
@@ -160,22 +161,6 @@ class Taped:
         self._storing.give_back(self._size)
         self._size = 0
         self._parts = []
-
-
-class _Copying:
-    """A sink that keeps a copy of what it passes on."""
-
-    __slots__ = ("_sink", "_taped", "room")
-
-    def __init__(self, taped: Taped, sink: Sink) -> None:
-        self._taped = taped
-        self._sink = sink
-        self.room = sink.room
-
-    def take(self, data: bytes) -> bool:
-        """See :meth:`Sink.take`."""
-        self._taped.copy(data)
-        return self._sink.take(data)
 
 
 def for_provider(body: bytes) -> bytes:

@@ -81,6 +81,8 @@ class ForeignEntry:
         """Relays of plain answers, by their number."""
         self._last_words: dict[str, tuple[str, CaravanError]] = {}
         """Where to say what, of plain answers that broke: said again while nobody hears it."""
+        self._repeating: set[str] = set()
+        """Those of them that are to be said again: once, however many events reached nobody."""
         self._numbers = itertools.count(1)
         self._unheard = s.inbox_prefix(SERVICE, f"{worker}-unheard") + "."
         self._breaks = 0
@@ -115,6 +117,7 @@ class ForeignEntry:
             if late:
                 await asyncio.wait(late, timeout=5.0)
         await self._streams.close()
+        self._last_words.clear()
 
     def _on_request(self, message: Message) -> None:
         tenant, user = s.entry_identity(message.subject)
@@ -172,15 +175,20 @@ class ForeignEntry:
         task = self._plain.get(number)
         if task is not None:
             task.cancel()
-        elif number in self._last_words:
+        elif number in self._last_words and number not in self._repeating:
+            self._repeating.add(number)
             asyncio.get_running_loop().call_later(_REPEAT_SECONDS, self._say_last, number)
 
     def _say_last(self, number: str) -> None:
+        self._repeating.discard(number)
         word = self._last_words.get(number)
         if word is not None:
             self._refuse(*word, self._unheard + number)
 
     def _keep_saying(self, number: str, reply: str, error: CaravanError) -> None:
+        if len(self._last_words) >= LIMIT:
+            self._refuse(reply, error)
+            return
         self._last_words[number] = reply, error
         asyncio.get_running_loop().call_later(RECONNECT_SECONDS, self._last_words.pop, number, None)
         self._say_last(number)

@@ -6,6 +6,7 @@ from typing import Final
 
 from caravan_bus.routing.failover import Failover
 from caravan_bus.storing import Taped
+from caravan_bus.stream.copying import Copying
 from caravan_bus.stream.reader import Sink
 
 from caravan_gateway.caching.cache import MAX_ANSWER, Lookup, ResponseCache
@@ -43,7 +44,7 @@ class Copied:
 
     async def pump(self, sink: Sink) -> bytes:
         """See :meth:`Source.pump`."""
-        last = await self._stream.pump(_Copying(self, sink))
+        last = await self._stream.pump(Copying(self.copy, sink))
         self.copy(last)
         await self._keep()
         return last
@@ -68,19 +69,3 @@ class Copied:
         if not 0 < self._size <= MAX_ANSWER or told is None or told.finish_reason not in _GOOD:
             return
         await self._cache.keep(self._lookup, Origin(self.target, 0).line() + b"".join(self._parts))
-
-
-class _Copying:
-    """A sink that keeps a copy of what it passes on."""
-
-    __slots__ = ("_copied", "_sink", "room")
-
-    def __init__(self, copied: Copied, sink: Sink) -> None:
-        self._copied = copied
-        self._sink = sink
-        self.room = sink.room
-
-    def take(self, data: bytes) -> bool:
-        """See :meth:`Sink.take`."""
-        self._copied.copy(data)
-        return self._sink.take(data)
