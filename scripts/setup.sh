@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Make .venv: an interpreter from 3.11 to 3.13, the locked packages (hashes checked), and our own packages
 # editable. Does nothing when nothing changed; safe to interrupt and to run again.
-#   PYTHON=/path/to/python   the interpreter for a new .venv
+#   PYTHON=/path/to/python   the interpreter for a new .venv; else the newest on PATH that was built with optimisations
+#                            (an eighth to a fifth less CPU), else the newest
 #   INSTALL_LOCAL=0          without the local chat model and embedder (about 400 MB less)
 #   INSTALL_ANY_LLM=0        without any-llm, for providers that do not speak OpenAI's API (about 10 MB less)
 set -euo pipefail
@@ -11,16 +12,31 @@ stamp=$venv/.caravan-setup
 local_models=${INSTALL_LOCAL:-1}
 any_llm=${INSTALL_ANY_LLM:-1}
 
-supported() { "$1" -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1; }
+supported() { "$1" -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1; }
+
+# Built with profile-guided optimisation: by its own flag, or by a distribution, which does so without the flag.
+optimised() {
+  "$1" -c 'import sys, sysconfig as s; sys.exit(not ("--enable-optimizations" in (s.get_config_var("CONFIG_ARGS") or "") or sys.base_prefix == "/usr"))' >/dev/null 2>&1
+}
 
 find_python() {
-  local candidate
-  for candidate in ${PYTHON:-python3.13 python3.12 python3.11 python3 python}; do
-    if supported "$candidate"; then
-      echo "$candidate"
-      return
-    fi
+  local name candidate plain=""
+  for name in ${PYTHON:-python3.13 python3.12 python3.11 python3 python}; do
+    for candidate in $(type -aP "$name"); do
+      supported "$candidate" || continue
+      if [ -n "${PYTHON:-}" ] || optimised "$candidate"; then
+        echo "$candidate"
+        return
+      fi
+      plain=${plain:-$candidate}
+    done
   done
+  if [ -n "$plain" ]; then
+    echo "Note: $plain was built without --enable-optimizations, and no other Python 3.11-3.13 was found:" >&2
+    echo "the mesh will need 10 to 20 % more CPU than with the one of your distribution." >&2
+    echo "$plain"
+    return
+  fi
   echo "Caravan needs Python 3.11, 3.12 or 3.13 with the venv module; ${PYTHON:-none on PATH} does not qualify." >&2
   echo "Install one (Debian: apt-get install python3 python3-venv), or name it: make setup PYTHON=/path/to/python3.12" >&2
   return 1

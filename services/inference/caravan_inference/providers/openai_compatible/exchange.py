@@ -10,7 +10,7 @@ from typing import Final
 import httptools
 
 from caravan_inference.providers.openai_compatible.answer import DeadlinePassed, Sink
-from caravan_inference.providers.openai_compatible.ticks import FREE_READS, Ticks
+from caravan_inference.providers.openai_compatible.ticks import Ticks
 
 _HIGH: Final = 256 * 1024
 """Bytes read ahead per exchange before the upstream is held back."""
@@ -44,6 +44,7 @@ class Exchange(asyncio.Protocol):
         self._full = False
         self._sink: Sink | None = None
         self._reads = 0
+        """Those that brought something of the body."""
         self._last_read = 0.0
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -79,7 +80,7 @@ class Exchange(asyncio.Protocol):
         assert self._transport is not None
         self._parser = httptools.HttpResponseParser(self)
         self._parts.clear()
-        self._size = self._reads = self._whole = 0
+        self._size = self._whole = 0
         self._error = self._refused = None
         self._idle = self._stray = self._full = self.is_left = False
         self.status, self.headers, self.finished, self.silent = 0, {}, False, True
@@ -110,6 +111,7 @@ class Exchange(asyncio.Protocol):
     async def feed(self, sink: Sink) -> None:
         """See :class:`Answer`."""
         self._sink = sink
+        self._reads = 1 if self._parts else 0
         self._ticks.streams += 1
         try:
             self._deliver()
@@ -323,7 +325,7 @@ class Exchange(asyncio.Protocol):
         """Decide who sees to the next read: the event loop, or a tick."""
         ticks = self._ticks
         self._reads += 1
-        if ticks.gap and self._reads > FREE_READS and (since < ticks.gap or ticks.crowded):
+        if ticks.takes(self._reads, since):
             transport = self._transport
             if transport is None or self._paused or transport.is_closing():
                 return

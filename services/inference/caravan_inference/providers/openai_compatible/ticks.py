@@ -13,7 +13,9 @@ import select
 from typing import Final, Protocol
 
 FREE_READS: Final = 2
-"""Reads of a stream that never wait: what providers send before the first token, and the first token."""
+"""Reads of a body that never wait: what providers send before the first token, and the first token."""
+TELLING_READS: Final = 4
+"""Reads of a body after which its pace is known, when no crowd is there to go by."""
 CROWD: Final = 16
 """Streams under way from which on all of them are read at ticks."""
 _SLOW: Final = 4
@@ -77,6 +79,13 @@ class Ticks:
         """Resume `connection` at the next tick."""
         self._held.append(connection)
         self._start()
+
+    def takes(self, reads: int, since: float) -> bool:
+        """Whether the next read of a stream may wait for a tick, after `reads` of them; the last was `since` seconds
+        after the one before."""
+        if self.crowded:
+            return self.gap > 0 and reads >= FREE_READS
+        return reads >= TELLING_READS and since < self.gap
 
     def is_slow(self, since: float) -> bool:
         """Whether a stream that was last read `since` seconds ago is better left to the event loop."""
