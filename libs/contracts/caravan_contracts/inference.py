@@ -94,20 +94,17 @@ class Usage:
         """Read an OpenAI `usage` object (chat, completions or embeddings); None when it is none."""
         if not isinstance(usage, dict):
             return None
-
-        def count(value: object) -> int:
-            return value if isinstance(value, int) else 0
-
-        def detail(name: str, key: str) -> int:
-            part = usage.get(name)
-            return count(part.get(key)) if isinstance(part, dict) else 0
-
+        read, written = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
         return Usage(
-            count(usage.get("prompt_tokens")),
-            count(usage.get("completion_tokens")),
-            detail("prompt_tokens_details", "cached_tokens"),
-            detail("completion_tokens_details", "reasoning_tokens"),
+            _count(usage.get("prompt_tokens")),
+            _count(usage.get("completion_tokens")),
+            _count(read.get("cached_tokens")) if isinstance(read, dict) else 0,
+            _count(written.get("reasoning_tokens")) if isinstance(written, dict) else 0,
         )
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) else 0
 
 
 @dataclass(frozen=True, slots=True)

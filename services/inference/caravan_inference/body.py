@@ -8,7 +8,10 @@ from typing import Any
 
 import orjson
 
-_MODEL = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")')
+_STRINGS = {
+    key: re.compile(rb'"' + key + rb'"\s*:\s*("(?:[^"\\]|\\.)*")') for key in (b"model", b"id", b"finish_reason")
+}
+_MODEL = _STRINGS[b"model"]
 _USAGE_OPTION = b'"stream_options":{"include_usage":true},'
 
 
@@ -48,24 +51,33 @@ def last_object(body: bytes, key: bytes) -> dict[str, Any] | None:
     start = body.find(b"{", at) if at >= 0 else -1
     if start < 0 or body[at + len(key) + 2 : start].strip() != b":":
         return None
-    depth = 0
-    for i in range(start, len(body)):
-        if body[i] == 0x7B:
-            depth += 1
-        elif body[i] == 0x7D:
-            depth -= 1
-            if depth == 0:
-                try:
-                    made = orjson.loads(body[start : i + 1])
-                except orjson.JSONDecodeError:
-                    return None
-                return made if isinstance(made, dict) else None
+    depth, seen = 0, start
+    while (stop := body.find(b"}", seen) + 1) > 0:
+        depth += body.count(b"{", seen, stop) - 1
+        seen = stop
+        if depth == 0:
+            return _loaded(body[start:stop])
     return None
 
 
+def event_object(event: bytes) -> dict[str, Any] | None:
+    """The JSON object of one event; None when it has none."""
+    start = event.find(b"{")
+    return _loaded(event[start:]) if start >= 0 else None
+
+
+def _loaded(raw: bytes) -> dict[str, Any] | None:
+    try:
+        made = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return None
+    return made if isinstance(made, dict) else None
+
+
 def first_string(body: bytes, key: bytes) -> tuple[bytes, str] | None:
-    """The first ``"key": "value"`` of `body`: its raw bytes and the decoded value."""
-    match = re.search(rb'"' + key + rb'"\s*:\s*("(?:[^"\\]|\\.)*")', body)
+    """The first ``"key": "value"`` of `body`, where `key` is model, id or finish_reason: its raw bytes and the decoded
+    value."""
+    match = _STRINGS[key].search(body)
     if match is None:
         return None
     value = _decoded(match.group(1))

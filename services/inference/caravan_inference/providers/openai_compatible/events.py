@@ -14,7 +14,7 @@ from caravan_bus import metrics
 from caravan_contracts.errors import CaravanError, UpstreamBroke
 from caravan_contracts.inference import Summary, Usage
 
-from caravan_inference.body import first_string, last_object
+from caravan_inference.body import event_object, first_string, last_object
 from caravan_inference.providers.openai_compatible.malformed import without_malformed
 from caravan_inference.providers.openai_compatible.outline import Outline
 from caravan_inference.providers.openai_compatible.refusals import in_band_error
@@ -156,8 +156,10 @@ class EventForwarder:
             start = ready.rfind(b"\n\n", 0, min(found)) + 2 if b"\n\n" in ready[: min(found)] else 0
             stop = ready.index(b"\n\n", min(found)) + 2
             event = ready[start:stop]
-            self.usage = Usage.from_openai(last_object(event, b"usage")) or self.usage
-            if not self._keep_usage and _only_usage(event):
+            data = event_object(event)
+            found_usage = data.get("usage") if data is not None else None
+            self.usage = Usage.from_openai(found_usage or last_object(event, b"usage")) or self.usage
+            if not self._keep_usage and data is not None and not data.get("choices"):
                 ready = ready[:start] + ready[stop:]
                 at = start
             else:
@@ -190,10 +192,3 @@ def _is_error(event: bytes) -> bool:
         return False
     return isinstance(data, dict) and bool(data.get("error") or data.get("object") == "error")
 
-
-def _only_usage(event: bytes) -> bool:
-    try:
-        data = orjson.loads(event[event.index(b"{") :])
-    except (ValueError, orjson.JSONDecodeError):
-        return False
-    return not data.get("choices")
