@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 
 import httpx2 as httpx
 
@@ -56,11 +55,3 @@ class Books:
         """Requests over HTTP that ended so."""
         said = f'status="{status}"'
         return sum(v for name, v in (await self.read()).items() if "http_requests_total" in name and said in name)
-
-
-async def until(true: Callable[[], bool], seconds: float, what: object = "") -> None:
-    """Wait for a fact of another process."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, f"not true after {seconds:.1f} s: {what}"
-        await asyncio.sleep(0.01)

@@ -17,8 +17,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from tests.cancel.books import until
 from tests.mesh.running import RunningMesh
+from tests.waiting import until
 
 USER = "wanderer"
 WINDOW = 64 * 1024

@@ -9,11 +9,12 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from tests.cancel.books import Books, until
+from tests.cancel.books import Books
 from tests.cancel.callers import http_caller
 from tests.cancel.table import Phase, Row
 from tests.mesh.running import RunningMesh
 from tests.upstream.scripted import Recorded, ScriptedUpstream
+from tests.waiting import until
 
 PATIENCE = 4.0
 """Seconds within which a busy machine has done what is promised within one."""

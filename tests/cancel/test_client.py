@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from caravan.client import APIError, APITimeoutError, Caravan, RateLimitError
-from tests.cancel.books import Books, until
+from tests.cancel.books import Books
 from tests.cancel.cases import DEADLINES, PATIENCE, Case, freed, one_slot_taken
 from tests.cancel.table import MID_STREAM, Phase, bus_rows
 from tests.mesh.running import RunningMesh
 from tests.upstream.scripted import ScriptedUpstream
+from tests.waiting import until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.long, pytest.mark.timeout(120)]
 

@@ -14,12 +14,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 from caravan_gateway.watch import LAST_SECONDS
 
-from tests.cancel.books import Books, until
+from tests.cancel.books import Books
 from tests.cancel.callers import Answer, HttpCaller, http_caller
 from tests.cancel.cases import DEADLINES, PATIENCE, Case, freed, one_slot_taken
 from tests.cancel.table import MID_STREAM, Phase, Row, http_rows
 from tests.mesh.running import RunningMesh
 from tests.upstream.scripted import ScriptedUpstream
+from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
 

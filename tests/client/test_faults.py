@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 from caravan.client import APIConnectionError, APIError, Caravan
 from tests.mesh.running import RunningMesh
 from tests.upstream.scripted import ScriptedUpstream
+from tests.waiting import until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(120)]
 HELLO: list[Any] = [{"role": "user", "content": "hello"}]
@@ -46,15 +46,6 @@ async def stream(client: Caravan, tokens: int, delay: int) -> tuple[str, str]:
         return text, error.code or type(error).__name__
     assert finished
     return text, ""
-
-
-async def until(true: Any, seconds: float) -> float:
-    """Wait for a fact; how long it took."""
-    began = time.monotonic()
-    while not true():
-        assert time.monotonic() - began < seconds, f"not true after {seconds} s"
-        await asyncio.sleep(0.01)
-    return time.monotonic() - began
 
 
 async def test_a_worker_killed_before_the_first_token_is_not_noticed(

@@ -29,6 +29,7 @@ from caravan_inference.providers.base import Call, ProviderOptions
 from tests.providers.contract import ProviderContract, Recorder, make_call, read_events, streamed, text_of, whole
 from tests.upstream.anthropic import ScriptedAnthropic
 from tests.upstream.scripted import ScriptedUpstream
+from tests.waiting import until
 
 pytest.importorskip("any_llm")
 in_module = pytest.mark.asyncio(loop_scope="module")
@@ -208,12 +209,6 @@ async def test_words_leave_as_they_come(provider: AnyLLM) -> None:
     await provider.run(make_call(Verb.CHAT, "slow-40", {**USER, "max_tokens": 4}, stream=True), out)
     assert len(out.writes) >= 4
     assert out.times[-1] - out.times[0] > 0.08
-
-
-async def until(true: Any, seconds: float = 3.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.wait([asyncio.create_task(asyncio.Event().wait())], timeout=0.02)
 
 
 @in_module

@@ -31,6 +31,7 @@ from caravan_recorder.tapes import Loss
 from caravan_storage.blobs import ClaimDesk, MemoryBlobs
 
 from tests.bus.lines import Line, MemoryLine, NatsLine
+from tests.waiting import until
 
 Serve = Callable[[Inbound, StreamSender], Awaitable[None]]
 BODY = b'{"model":"p/m","messages":[]}'
@@ -42,12 +43,6 @@ async def line(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     await made.start()
     yield made
     await made.close()
-
-
-async def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.01)
 
 
 async def echo(inbound: Inbound, sender: StreamSender) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import sys
 from typing import Final
@@ -11,6 +12,21 @@ _TOP_PAD: Final = -2
 _MMAP_THRESHOLD: Final = -3
 _KEPT: Final = ((_MMAP_THRESHOLD, 4 * 1024 * 1024), (_TRIM_THRESHOLD, 8 * 1024 * 1024), (_TOP_PAD, 512 * 1024))
 """See mallopt(3)."""
+_UNUSED: Final = 16 * 1024 * 1024
+"""Freed memory that is worth being given back."""
+_TRIM_SECONDS: Final = 10.0
+
+
+class _Info(ctypes.Structure):
+    """What mallinfo2(3) returns; `fordblks` is what is free, in bytes."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in (
+            *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+            *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+        )
+    ]
 
 
 def keep_some() -> bool:
@@ -24,3 +40,20 @@ def keep_some() -> bool:
     except (OSError, AttributeError):
         return False
     return all(mallopt(option, size) for option, size in _KEPT)
+
+
+async def give_back() -> None:
+    """Every now and then return what lies free between what is in use: a few bodies of a megabyte at the same time
+    leave tens of them behind. Runs until it is cancelled; ends at once where there is no such allocator."""
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        library = ctypes.CDLL(None)
+        info, trim = library.mallinfo2, library.malloc_trim
+    except (OSError, AttributeError):
+        return
+    info.restype = _Info
+    while True:
+        await asyncio.sleep(_TRIM_SECONDS)
+        if info().fordblks > _UNUSED:
+            trim(0)

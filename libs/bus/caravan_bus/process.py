@@ -64,6 +64,7 @@ async def _run(service: str, main: Main) -> int:
                 loop.call_soon_threadsafe(on_signal)
 
             signal.signal(number, handler)
+    trimming = asyncio.create_task(allocator.give_back(), name="give-memory-back")
     try:
         await main(stop)
     except CaravanError as error:
@@ -72,4 +73,6 @@ async def _run(service: str, main: Main) -> int:
         return 1
     except asyncio.CancelledError:
         return 130
+    finally:
+        trimming.cancel()
     return 0

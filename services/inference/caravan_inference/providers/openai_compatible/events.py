@@ -191,4 +191,3 @@ def _is_error(event: bytes) -> bool:
     except orjson.JSONDecodeError:
         return False
     return isinstance(data, dict) and bool(data.get("error") or data.get("object") == "error")
-
