@@ -80,8 +80,8 @@ class RunningMesh:
     def pid(self, name: str) -> int:
         return int(next(c["pid"] for c in self.state["children"] if c["name"] == name))
 
-    def busiest(self) -> str:
-        """The inference worker with the most requests."""
+    def slots_used(self) -> dict[str, float]:
+        """Requests under way, by inference worker."""
 
         def used(name: str) -> float:
             port = self.state["ports"][f"ops-{name}"]
@@ -89,7 +89,13 @@ class RunningMesh:
                 lines = response.read().decode().splitlines()
             return sum(float(line.split()[-1]) for line in lines if line.startswith("caravan_slots_used"))
 
-        return max((c["name"] for c in self.state["children"] if c["name"].startswith("inference")), key=used)
+        names = [child["name"] for child in self.state["children"]]
+        return {name: used(name) for name in names if name.startswith("inference")}
+
+    def busiest(self) -> str:
+        """The inference worker with the most requests."""
+        used = self.slots_used()
+        return max(used, key=lambda name: used[name])
 
     def kill9(self, name: str) -> int:
         pid = self.pid(name)

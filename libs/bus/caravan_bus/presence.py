@@ -54,6 +54,7 @@ class PresenceBeacon:
 
     async def start(self) -> None:
         """Begin; from now on callers may choose this worker."""
+        self._measured = (time.monotonic(), time.process_time())  # what the start of the process took is no load
         self._subscription = await self._transport.subscribe(s.PRESENCE_WANTED, lambda _: self.say())
         self._transport.on_reconnect(self.say)
         self._slots.changed = self._soon
