@@ -33,13 +33,13 @@ def decode_headers(block: bytes) -> dict[str, str]:
     """The opposite of :func:`encode_headers`. An inline status (``NATS/1.0 503``) appears as ``Status``."""
     first, *lines = block.decode("utf-8", "replace").split("\r\n")
     made: dict[str, str] = {}
-    status = first[len(_LINE) :].strip()
-    if status:
+    if len(first) > len(_LINE) and (status := first[len(_LINE) :].strip()):
         made[h.STATUS] = status[:3]
     for line in lines:
-        key, colon, value = line.partition(":")
-        if colon:
-            made[key] = value.strip()
+        if line:
+            key, colon, value = line.partition(":")
+            if colon:
+                made[key] = value.strip()
     return made
 
 

@@ -117,21 +117,22 @@ class RequestContext:
     @staticmethod
     def from_headers(headers: Mapping[str, str]) -> RequestContext:
         """The context of a message; missing headers take their defaults. Raises InvalidRequest."""
+        given = headers.get(h.DEADLINE_MS)
         try:
-            left = float(headers[h.DEADLINE_MS]) / 1000 if h.DEADLINE_MS in headers else DEFAULT_TIMEOUT
+            left = float(given) / 1000 if given is not None else DEFAULT_TIMEOUT
         except ValueError as error:
             raise InvalidRequest(f"the header {h.DEADLINE_MS} is no number") from error
         if not math.isfinite(left):
             raise InvalidRequest(f"the header {h.DEADLINE_MS} is no number of milliseconds")
         principal = headers.get(h.PRINCIPAL)
         return RequestContext(
-            request_id=_text(headers, h.REQUEST_ID),
-            principal=Principal.decode(principal) if principal else ANONYMOUS,
-            deadline=time.monotonic() + min(left, LONGEST_TIMEOUT),
-            traceparent=_line(headers, h.TRACEPARENT) or "",
-            tracestate=_line(headers, h.TRACESTATE) or "",
-            idempotency_key=_text(headers, h.IDEMPOTENCY_KEY),
-            client_request_id=_line(headers, h.CLIENT_REQUEST_ID) or "",
+            _text(headers, h.REQUEST_ID),
+            _decode_principal(principal) if principal else ANONYMOUS,
+            time.monotonic() + min(left, LONGEST_TIMEOUT),
+            (_line(headers, h.TRACEPARENT) or "") if h.TRACEPARENT in headers else "",
+            (_line(headers, h.TRACESTATE) or "") if h.TRACESTATE in headers else "",
+            _text(headers, h.IDEMPOTENCY_KEY) if h.IDEMPOTENCY_KEY in headers else "",
+            (_line(headers, h.CLIENT_REQUEST_ID) or "") if h.CLIENT_REQUEST_ID in headers else "",
         )
 
 

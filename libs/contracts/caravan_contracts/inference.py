@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -57,27 +58,31 @@ class CallSpec:
 
     def encode(self) -> str:
         """One header line: ASCII JSON, no line break can be in it."""
-        row = [
-            self.provider,
-            self.model,
-            self.shown_model,
-            int(self.stream),
-            int(self.include_usage),
-        ]
-        if self.asked_model:
-            row.append(self.asked_model)
-        line = orjson.dumps(row)
-        return line.decode() if line.isascii() else json.dumps(row, separators=(",", ":"))
+        return _encode_spec(self)
 
     @staticmethod
     def decode(text: str) -> CallSpec:
         """The opposite of :meth:`encode`; raises InvalidRequest."""
-        try:
-            provider, model, shown, stream, usage, *more = orjson.loads(text)
-            asked = str(more[0]) if more else ""
-            return CallSpec(str(provider), str(model), str(shown), bool(stream), bool(usage), asked)
-        except (orjson.JSONDecodeError, ValueError, TypeError) as error:
-            raise InvalidRequest(f"the header Caravan-Call cannot be read: {error}") from error
+        return _decode_spec(text)
+
+
+@lru_cache(maxsize=1024)
+def _encode_spec(spec: CallSpec) -> str:
+    row = [spec.provider, spec.model, spec.shown_model, int(spec.stream), int(spec.include_usage)]
+    if spec.asked_model:
+        row.append(spec.asked_model)
+    line = orjson.dumps(row)
+    return line.decode() if line.isascii() else json.dumps(row, separators=(",", ":"))
+
+
+@lru_cache(maxsize=1024)
+def _decode_spec(text: str) -> CallSpec:
+    try:
+        provider, model, shown, stream, usage, *more = orjson.loads(text)
+        asked = str(more[0]) if more else ""
+        return CallSpec(str(provider), str(model), str(shown), bool(stream), bool(usage), asked)
+    except (orjson.JSONDecodeError, ValueError, TypeError) as error:
+        raise InvalidRequest(f"the header Caravan-Call cannot be read: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

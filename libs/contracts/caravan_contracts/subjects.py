@@ -18,6 +18,7 @@ Shapes (all tokens lower-case ASCII, at most eight, user text never among them):
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 PREFIX = "caravan.v1"
 INBOX = "_INBOX"
@@ -57,6 +58,7 @@ def entry_identity(subject: str) -> tuple[str, str]:
     return tenant, user
 
 
+@lru_cache(maxsize=4096)
 def at_worker(service: str, worker: str, verb: str) -> str:
     """The private subject of one worker for one verb."""
     return f"{PREFIX}.{token(service)}.at.{token(worker)}.{token(verb)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -23,13 +24,25 @@ def rename_model(body: bytes, shown: str, wanted: str) -> bytes:
     """
     if shown == wanted:
         return body
-    found = list(_first_two(body))
+    if body.count(b'"model"') == 1:
+        for old, new in _renamings(shown, wanted):
+            if old in body:
+                return body.replace(old, new)
+    found = _first_two(body)
     if len(found) == 1 and _decoded(found[0].group(1)) == shown:
         start, stop = found[0].span(1)
         return b"".join((body[:start], json.dumps(wanted).encode(), body[stop:]))
     data = orjson.loads(body)
     data["model"] = wanted
     return orjson.dumps(data)
+
+
+@lru_cache(maxsize=1024)
+def _renamings(shown: str, wanted: str) -> tuple[tuple[bytes, bytes], ...]:
+    """How clients write it: (before, after)."""
+    new = json.dumps(wanted).encode()
+    old = json.dumps(shown).encode()
+    return tuple((b'"model":' + space + old, b'"model":' + space + new) for space in (b" ", b""))
 
 
 def ask_for_usage(body: bytes) -> bytes:

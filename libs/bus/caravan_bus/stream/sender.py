@@ -46,10 +46,10 @@ class StreamSender:
     def __init__(
         self, transport: Transport, reply: str, window: int = f.DEFAULT_WINDOW, outlet: Outlet | None = None
     ) -> None:
-        """`outlet` only for a receiver that reads bundles."""
+        """`outlet` only for a receiver that reads bundles; one whose inbox has no number has none all the same."""
         self._transport = transport
-        self._outlet = outlet
         self._bundle, self._number = s.bundle_of(reply) if outlet is not None else ("", 0)
+        self._outlet = outlet if self._bundle else None
         self.reply = reply
         self.window = window
         self.seq = 0

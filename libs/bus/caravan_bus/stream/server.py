@@ -192,16 +192,16 @@ class StreamServer:
             return
         self.stats[inbound.verb].requests += 1
         window, bundles = f.decode_window(message.headers.get(h.WINDOW, ""))
-        outlet = self._outlet if bundles and s.bundle_of(message.reply)[0] else None
-        sender = StreamSender(self._transport, message.reply, window, outlet)
-        task = asyncio.create_task(self._serve(inbound, sender), name=f"serve-{stream}")
-        now = asyncio.get_running_loop().time()
+        sender = StreamSender(self._transport, message.reply, window, self._outlet if bundles else None)
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(self._serve(inbound, sender), name=stream)
+        now = loop.time()
         active = self._active[stream] = _Active(sender, task, inbound, time.perf_counter_ns(), now)
         # not at the end of `_serve`: a task that is cancelled before its first step never gets there
         task.add_done_callback(partial(self._over, stream, active))
         self._silent.add(sender)
         if self._accept_timer is None:
-            self._accept_timer = asyncio.get_running_loop().call_later(ACCEPT_TICK, self._accept_silent)
+            self._accept_timer = loop.call_later(ACCEPT_TICK, self._accept_silent)
 
     def _read(self, message: Message) -> Inbound:
         headers = message.headers
