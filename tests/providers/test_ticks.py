@@ -11,9 +11,10 @@ from contextlib import contextmanager
 import pytest
 from caravan_inference.providers.openai_compatible.exchange import UpstreamGone
 from caravan_inference.providers.openai_compatible.http import HttpClient
-from caravan_inference.providers.openai_compatible.ticks import CROWD, Ticks
+from caravan_inference.providers.openai_compatible.ticks import CROWD, FREE_READS, TELLING_READS, Ticks
 
 from tests.providers.serving import Serve, serving
+from tests.waiting import until
 
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 FLUSH = 0.005
@@ -262,3 +263,37 @@ async def test_few_slow_streams_are_left_to_the_event_loop_and_many_are_not() ->
     ticks.streams = CROWD
     assert not ticks.is_slow(FLUSH * 10)
     ticks.close()
+
+
+async def test_the_first_token_never_waits_for_a_tick_and_of_few_streams_only_quick_ones_do() -> None:
+    ticks = Ticks(FLUSH)
+    assert not ticks.takes(TELLING_READS - 1, 0.0)
+    assert ticks.takes(TELLING_READS, 0.0) and not ticks.takes(TELLING_READS, FLUSH)
+    ticks.streams = CROWD
+    assert not ticks.takes(FREE_READS - 1, 0.0)
+    assert ticks.takes(FREE_READS, FLUSH * 10)
+    ticks.close()
+    assert not ticks.takes(FREE_READS, 0.0), "there is no tick any more"
+
+
+async def test_in_a_crowd_the_first_two_reads_go_on_as_they_come() -> None:
+    """With a tick that never comes, what is read before it is all that arrives."""
+    go_on = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, count: int) -> None:
+        writer.write(HEAD + chunk(b"role"))
+        await writer.drain()
+        await go_on.wait()
+        writer.write(chunk(b"first token"))
+        await writer.drain()
+        await asyncio.Event().wait()
+
+    async with serving(serve, flush=3600.0) as (client, _):
+        sinks = [Kept() for _ in range(CROWD)]
+        running = [asyncio.create_task(fed(client, sink)) for sink in sinks]
+        await until(lambda: all(sink.parts == [b"role"] for sink in sinks))
+        go_on.set()
+        await until(lambda: all(sink.parts == [b"role", b"first token"] for sink in sinks))
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
