@@ -12,7 +12,9 @@ stamp=$venv/.caravan-setup
 local_models=${INSTALL_LOCAL:-1}
 any_llm=${INSTALL_ANY_LLM:-1}
 
-supported() { "$1" -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1; }
+supported() { "$1" -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1; }
+
+makes_venvs() { "$1" -c 'import ensurepip' >/dev/null 2>&1; }  # Debian has it in a package of its own
 
 # Built with profile-guided optimisation: by its own flag, or by a distribution, which does so without the flag.
 optimised() {
@@ -23,7 +25,7 @@ find_python() {
   local name candidate plain=""
   for name in ${PYTHON:-python3.13 python3.12 python3.11 python3 python}; do
     for candidate in $(type -aP "$name"); do
-      supported "$candidate" || continue
+      supported "$candidate" && makes_venvs "$candidate" || continue
       if [ -n "${PYTHON:-}" ] || optimised "$candidate"; then
         echo "$candidate"
         return

@@ -22,13 +22,12 @@ def found(folder: Path, asked: str = "") -> subprocess.CompletedProcess[str]:
     )
 
 
-def put(folder: Path, name: str, *, supported: bool = True, optimised: bool = True) -> str:
+def put(folder: Path, name: str, *, supported: bool = True, optimised: bool = True, ensurepip: bool = True) -> str:
     """An interpreter that only answers what the script asks of it."""
     path = folder / name
-    yes = "exit 0" if optimised else "exit 1"
-    path.write_text(
-        f"#!/bin/bash\nif [[ $2 == *enable-optimizations* ]]; then {yes}; fi\nexit {0 if supported else 1}\n"
-    )
+    says = {"enable-optimizations": optimised, "ensurepip": ensurepip, "version_info": supported}
+    tests = "".join(f"if [[ $2 == *{word}* ]]; then exit {0 if yes else 1}; fi\n" for word, yes in says.items())
+    path.write_text(f"#!/bin/bash\n{tests}exit 2\n")
     path.chmod(0o755)
     return str(path)
 
@@ -43,6 +42,12 @@ def test_the_newest_that_was_built_with_optimisations_is_taken(folder: Path) -> 
     best = put(folder, "python3.12")
     put(folder, "python3.11")
     assert found(folder).stdout.strip() == best
+
+
+def test_one_that_cannot_make_environments_is_passed_over(folder: Path) -> None:
+    put(folder, "python3.12", ensurepip=False)
+    able = put(folder, "python3.11", optimised=False)
+    assert found(folder).stdout.strip() == able
 
 
 def test_without_one_the_newest_is_taken_and_it_says_so(folder: Path) -> None:
