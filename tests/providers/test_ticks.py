@@ -278,22 +278,26 @@ async def test_the_first_token_never_waits_for_a_tick_and_of_few_streams_only_qu
 
 async def test_in_a_crowd_the_first_two_reads_go_on_as_they_come() -> None:
     """With a tick that never comes, what is read before it is all that arrives."""
-    go_on = asyncio.Event()
+    steps = [asyncio.Event() for _ in range(3)]
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, count: int) -> None:
-        writer.write(HEAD + chunk(b"role"))
-        await writer.drain()
-        await go_on.wait()
-        writer.write(chunk(b"first token"))
-        await writer.drain()
+        writer.write(HEAD)
+        for step, word in zip(steps, (b"role", b"first token", b"second token"), strict=True):
+            await writer.drain()
+            await step.wait()
+            writer.write(chunk(word))
         await asyncio.Event().wait()
 
     async with serving(serve, flush=3600.0) as (client, _):
         sinks = [Kept() for _ in range(CROWD)]
         running = [asyncio.create_task(fed(client, sink)) for sink in sinks]
-        await until(lambda: all(sink.parts == [b"role"] for sink in sinks))
-        go_on.set()
-        await until(lambda: all(sink.parts == [b"role", b"first token"] for sink in sinks))
+        await until(lambda: client._ticks.streams == CROWD)
+        for step, had in zip(steps, ([b"role"], [b"role", b"first token"]), strict=False):
+            step.set()
+            await until(lambda had=had: all(sink.parts == had for sink in sinks))
+        steps[2].set()
+        await until(lambda: len(client._ticks._by_fd) == CROWD)
+        assert all(sink.parts == [b"role", b"first token"] for sink in sinks), "the third waits for the tick"
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
