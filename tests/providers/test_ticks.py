@@ -215,12 +215,14 @@ async def test_endless_headers_are_refused() -> None:
 
 
 class Reading:
-    def __init__(self) -> None:
+    def __init__(self, size: int = 1) -> None:
+        self.size = size
         self.read = asyncio.Event()
         self.resumed = asyncio.Event()
 
-    def read_ready(self, now: float) -> None:
+    def read_ready(self, now: float) -> int:
         self.read.set()
+        return self.size
 
     def resume(self) -> None:
         self.resumed.set()

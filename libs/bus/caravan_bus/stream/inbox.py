@@ -125,12 +125,12 @@ class StreamInbox:
     def _on_message(self, message: Message) -> None:
         subject = message.subject
         if subject == self._bundle:
-            readers = self._open
+            readers, now = self._open, asyncio.get_running_loop().time()
             try:
                 for number, frame in f.decode_bundle(message.data):
                     reader = readers.get(number)
                     if reader is not None:
-                        reader.feed_frame(frame)
+                        reader.feed_frame(frame, now)
             except ValueError as error:
                 log.warning("a bundle of frames could not be read: %s", error)
             return

@@ -206,13 +206,13 @@ class StreamReader:
             self.admission = Admission.NOBODY
             self._wake()
         else:
-            self.feed_frame(message.data)
+            self.feed_frame(message.data, self._loop.time())
 
-    def feed_frame(self, data: bytes) -> None:
-        """One frame of this stream."""
+    def feed_frame(self, data: bytes, now: float) -> None:
+        """One frame of this stream, heard at `now`."""
         if len(data) < f.HEADER_SIZE:
             return
-        self.heard = self._loop.time()
+        self.heard = now
         kind = data[0]
         seq = int.from_bytes(data[1:5], "big")
         if kind != _DATA and self._is_word(kind, seq):

@@ -30,13 +30,11 @@ class StreamSender:
         "_cancelled",
         "_frames",
         "_kept",
-        "_loop",
         "_number",
         "_outlet",
         "_room",
         "_transport",
         "ended",
-        "last_sent",
         "reply",
         "resends",
         "seq",
@@ -61,8 +59,6 @@ class StreamSender:
         """The last one is number `seq`, and none is missing before it."""
         self._kept = 0
         self._room: asyncio.Future[None] | None = None
-        self._loop = asyncio.get_running_loop()
-        self.last_sent = self._loop.time()
 
     @property
     def kept(self) -> int:
@@ -99,7 +95,7 @@ class StreamSender:
         """Wait for credit. Raises ClientGone when the stream was cancelled."""
         while self._kept >= self.window and not self._cancelled:
             if self._room is None or self._room.done():
-                self._room = self._loop.create_future()
+                self._room = asyncio.get_running_loop().create_future()
             await self._room
         if self._cancelled:
             raise ClientGone("the receiver cancelled the stream")
@@ -123,7 +119,6 @@ class StreamSender:
         """Say that the stream lives, and up to which number it was sent. When nobody listens any more, the bus
         itself says so at the subject `probe`."""
         self._accepted = True
-        self.last_sent = self._loop.time()
         if self._outlet is not None:
             self._outlet.flush()  # it must not overtake the frames it counts
         self._transport.publish(self.reply, f.encode(f.Kind.HEARTBEAT, self.seq), probe)
@@ -160,7 +155,6 @@ class StreamSender:
         self._frames.append(frame)
         self._kept += len(frame) - _HEADER  # as the receiver counts, or many tiny frames would end in a deadlock
         self._accepted = True
-        self.last_sent = self._loop.time()
         if self._outlet is None:
             self._transport.publish(self.reply, frame)
         else:

@@ -66,6 +66,10 @@ class _Active:
     inbound: Inbound
     began: int
     probed: float
+    said: float
+    """When a heartbeat was sent, or a frame was seen to have been."""
+    seq: int = 0
+    """The last frame that was seen."""
     unheard: int = 0
     """Probes in a row that found nobody at the reply inbox."""
     unheard_at: float = 0.0
@@ -196,7 +200,7 @@ class StreamServer:
         loop = asyncio.get_running_loop()
         task = loop.create_task(self._serve(inbound, sender), name=stream)
         now = loop.time()
-        active = self._active[stream] = _Active(sender, task, inbound, time.perf_counter_ns(), now)
+        active = self._active[stream] = _Active(sender, task, inbound, time.perf_counter_ns(), now, now)
         # not at the end of `_serve`: a task that is cancelled before its first step never gets there
         task.add_done_callback(partial(self._over, stream, active))
         self._silent.add(sender)
@@ -307,9 +311,12 @@ class StreamServer:
                 if clock > active.inbound.context.deadline + _SWEEP:
                     active.task.cancel()
                 elif now - active.probed >= PROBE_SECONDS:
-                    active.probed = now
+                    active.probed = active.said = now
                     active.sender.heartbeat(self._probe + stream)
-                elif now - active.sender.last_sent >= HEARTBEAT_SECONDS:
+                elif active.sender.seq != active.seq:
+                    active.seq, active.said = active.sender.seq, now
+                elif now - active.said >= HEARTBEAT_SECONDS:
+                    active.said = now
                     active.sender.heartbeat()
             self._linger.expire(now)
 

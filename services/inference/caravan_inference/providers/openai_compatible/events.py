@@ -16,7 +16,7 @@ from caravan_contracts.inference import Summary, Usage
 
 from caravan_inference.body import event_object, first_string, last_object
 from caravan_inference.providers.openai_compatible.malformed import without_malformed
-from caravan_inference.providers.openai_compatible.outline import Outline
+from caravan_inference.providers.openai_compatible.outline import Outline, learn
 from caravan_inference.providers.openai_compatible.refusals import in_band_error
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ class EventForwarder:
         middle = outline.middle(head) if cut < len(ready) else None
         if middle is not None:
             return middle + self._read(ready[cut:])
-        outline.learn(head)
+        self._outline = outline.learn(head)
         return self._read(ready)
 
     def _read(self, ready: bytes) -> bytes:
@@ -138,8 +138,7 @@ class EventForwarder:
         put = raw
         if self.model != self._shown:
             put = raw[: raw.index(b'"', raw.index(b":"))] + json.dumps(self._shown).encode()
-        self._outline = Outline(raw, put)
-        self._outline.learn(ready)
+        self._outline = learn(raw, put, ready)
 
     def _note_finish(self, ready: bytes) -> None:
         at = max(ready.rfind(b'"finish_reason":"'), ready.rfind(b'"finish_reason": "'))

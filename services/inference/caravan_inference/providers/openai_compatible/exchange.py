@@ -27,6 +27,41 @@ class UpstreamGone(OSError):
 class Exchange(asyncio.Protocol):
     """Made by :class:`HttpClient`; used by one task at a time."""
 
+    __slots__ = (
+        "_ends",
+        "_error",
+        "_fd",
+        "_full",
+        "_heard",
+        "_idle",
+        "_keep",
+        "_last_read",
+        "_left",
+        "_loop",
+        "_parser",
+        "_parts",
+        "_paused",
+        "_reads",
+        "_refused",
+        "_sink",
+        "_size",
+        "_stray",
+        "_ticked",
+        "_ticks",
+        "_timeout",
+        "_timer",
+        "_transport",
+        "_waiter",
+        "_whole",
+        "finished",
+        "fresh",
+        "headers",
+        "is_left",
+        "on_body",
+        "silent",
+        "status",
+    )
+
     def __init__(self, loop: asyncio.AbstractEventLoop, ticks: Ticks) -> None:
         self._loop = loop
         self._ticks = ticks
@@ -155,13 +190,13 @@ class Exchange(asyncio.Protocol):
             self._paused = False
             self._transport.resume_reading()
 
-    def read_ready(self, now: float) -> None:
-        """Read at a tick."""
+    def read_ready(self, now: float) -> int:
+        """Read at a tick; returns how many bytes there were."""
         ticks = self._ticks
         try:
             size = os.readv(self._fd, ticks.buffers)
         except BlockingIOError:
-            return
+            return 0
         except OSError:
             size = 0
         if size:
@@ -169,6 +204,7 @@ class Exchange(asyncio.Protocol):
         else:
             # the transport finds the same, and ends the connection as it should be
             self.resume()
+        return size
 
     def close(self) -> None:
         """Give the connection up: an upstream stops working for one that is gone."""

@@ -3,7 +3,7 @@
 What costs is a wake-up, at the worker, at NATS and at the gateway, not a byte. A stream of tokens that arrive faster
 than a reader could tell, or one of many, is not watched by the event loop: every few milliseconds one `epoll_wait`
 says which of them have something, and what they have leaves together. A slow stream of few is never touched, and
-neither are the first reads of any.
+neither are the first reads of any. The ticks of a crowd whose streams bring little at a time are further apart.
 """
 
 from __future__ import annotations
@@ -18,6 +18,11 @@ TELLING_READS: Final = 4
 """Reads of a body after which its pace is known, when no crowd is there to go by."""
 CROWD: Final = 16
 """Streams under way from which on all of them are read at ticks."""
+ENOUGH: Final = 24 * 1024
+"""Bytes that should come together at a tick of a crowd, a hundred tokens or so: then the wake-up costs little beside
+them."""
+STRETCH: Final = 2.0
+"""How much longer than a tick is meant to be it may last for that: at the usual length, one frame of a display."""
 _SLOW: Final = 4
 """Ticks without a byte after which a stream of few is left to the event loop again."""
 _READ: Final = 64 * 1024
@@ -27,8 +32,8 @@ _EPOLL: Final = hasattr(select, "epoll")
 class Ticked(Protocol):
     """A connection read at ticks."""
 
-    def read_ready(self, now: float) -> None:
-        """Its socket has something, or was closed; `now` is the loop's time."""
+    def read_ready(self, now: float) -> int:
+        """Its socket has something, or was closed; `now` is the loop's time. Returns how many bytes it was."""
         ...
 
     def resume(self) -> None:
@@ -40,8 +45,10 @@ class Ticks:
     """For the connections to one upstream."""
 
     def __init__(self, gap: float) -> None:
-        """`gap` is the time between two ticks in seconds; 0 = none."""
+        """`gap` is the time between two ticks in seconds, the least in a crowd; 0 = none."""
         self.gap = gap
+        self._next = gap
+        self._ticked_at = 0.0
         self._loop = asyncio.get_running_loop()
         self._poll = select.epoll() if gap and _EPOLL else None
         self._by_fd: dict[int, Ticked] = {}
@@ -93,7 +100,7 @@ class Ticks:
 
     def close(self) -> None:
         """Tick no more: what is being read goes on without."""
-        self.gap = 0.0
+        self.gap = self._next = 0.0
         for connection in (*self._by_fd.values(), *self._held):
             connection.resume()
         if self._timer is not None:
@@ -105,7 +112,7 @@ class Ticks:
 
     def _start(self) -> None:
         if self._timer is None:
-            self._timer = self._loop.call_later(self.gap, self._tick)
+            self._timer = self._loop.call_later(self._next, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
@@ -114,9 +121,19 @@ class Ticks:
             connection.resume()
         if self._by_fd and self._poll is not None:
             now, by_fd = self._loop.time(), self._by_fd
+            size = 0
             for fd, _ in self._poll.poll(0):
                 ready = by_fd.get(fd)
                 if ready is not None:
-                    ready.read_ready(now)
+                    size += ready.read_ready(now)
+            self._next = self._gap_after(size, now)
         if self._by_fd or self._held:
             self._start()
+
+    def _gap_after(self, size: int, now: float) -> float:
+        """How long after a tick at `now` that brought `size` bytes the next one is."""
+        since, self._ticked_at = now - self._ticked_at, now
+        if not self.crowded:
+            return self.gap
+        longest = self.gap * STRETCH
+        return max(self.gap, min(longest, since * ENOUGH / size)) if size else longest
