@@ -11,7 +11,15 @@ from contextlib import contextmanager
 import pytest
 from caravan_inference.providers.openai_compatible.exchange import UpstreamGone
 from caravan_inference.providers.openai_compatible.http import HttpClient
-from caravan_inference.providers.openai_compatible.ticks import CROWD, FREE_READS, TELLING_READS, Ticks
+from caravan_inference.providers.openai_compatible.ticks import (
+    CROWD,
+    ENOUGH,
+    FREE_READS,
+    STRETCH,
+    TELLING_READS,
+    Ticks,
+    stretched,
+)
 
 from tests.providers.serving import Serve, serving
 from tests.waiting import until
@@ -249,6 +257,27 @@ async def test_only_who_has_something_is_read_and_who_left_is_not() -> None:
         assert not silent.read.is_set() and not left.read.is_set()
         ticks.close()
         assert silent.resumed.is_set() and not left.resumed.is_set()
+
+
+@pytest.mark.parametrize(
+    ("size", "longer"),
+    [(0, STRETCH), (1, STRETCH), (ENOUGH * 2 // 3, 1.5), (ENOUGH, 1.0), (ENOUGH * 10, 1.0)],
+)
+def test_a_tick_that_brings_little_is_followed_by_a_longer_wait(size: int, longer: float) -> None:
+    assert stretched(FLUSH, size, FLUSH) == pytest.approx(FLUSH * longer)
+    assert stretched(FLUSH, size * 2, FLUSH * 2) == pytest.approx(FLUSH * longer), "what counts is the rate"
+
+
+async def test_only_the_ticks_of_a_crowd_are_stretched() -> None:
+    ticks = Ticks(FLUSH)
+    with pair() as (a, a_far):
+        a_far.send(b"x")
+        assert ticks.watch(Reading(), a.fileno())
+        ticks.streams = CROWD
+        await until(lambda: ticks._next == FLUSH * STRETCH)
+        ticks.streams = CROWD - 1
+        await until(lambda: ticks._next == FLUSH)
+        ticks.close()
 
 
 async def test_who_cannot_be_watched_is_resumed_at_the_next_tick() -> None:

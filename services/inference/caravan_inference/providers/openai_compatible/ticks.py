@@ -131,9 +131,13 @@ class Ticks:
             self._start()
 
     def _gap_after(self, size: int, now: float) -> float:
-        """How long after a tick at `now` that brought `size` bytes the next one is."""
         since, self._ticked_at = now - self._ticked_at, now
-        if not self.crowded:
-            return self.gap
-        longest = self.gap * STRETCH
-        return max(self.gap, min(longest, since * ENOUGH / size)) if size else longest
+        return stretched(self.gap, size, since) if self.crowded else self.gap
+
+
+def stretched(gap: float, size: int, since: float) -> float:
+    """How long after a tick the next one of a crowd is: it should bring :data:`ENOUGH`, going by the `size` bytes that
+    came in the last `since` seconds, and not come more often than each `gap` seconds, nor :data:`STRETCH` times as
+    rarely."""
+    longest = gap * STRETCH
+    return max(gap, min(longest, since * ENOUGH / size)) if size else longest
