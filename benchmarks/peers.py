@@ -192,7 +192,7 @@ def install(names: Sequence[str]) -> int:
             print(f"{name}: known are {', '.join(p.name for p in PEERS.values() if p.packages)}", file=sys.stderr)
             return 2
         print(f"installing {name} into {HOME / name}", file=sys.stderr)
-        venv.create(HOME / name, with_pip=True)
+        venv.create(HOME / name, with_pip=True, clear=True)
         python = HOME / name / "bin" / "python"
         done = subprocess.run([str(python), "-m", "pip", "install", "-q", *peer.packages], check=False)
         if done.returncode:

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -82,20 +82,33 @@ def _measure(scenarios: Sequence[Scenario], repetitions: int, options: argparse.
         peers = [PEERS[name] for name in options.peer]
         for peer in peers:
             peer.find()
-        starts: list[Callable[[], AbstractContextManager[Server]]] = [
-            lambda: running_mesh(Path(folder), upstream.port, options.scale)
+        starts: list[tuple[str, Callable[[], AbstractContextManager[Server]]]] = [
+            ("the mesh", partial(running_mesh, Path(folder), upstream.port, options.scale))
         ]
-        starts += [partial(running_peer, peer, Path(folder), upstream.port) for peer in peers]
-        for start, name in zip(starts, ["the mesh", *options.peer], strict=True):
-            _say(f"starting {name}")
-            with start() as server:
-                for repetition in range(repetitions):
+        starts += [(peer.name, partial(running_peer, peer, Path(folder), upstream.port)) for peer in peers]
+        with ExitStack() as running:
+            servers = [server for name, start in starts if (server := _started(name, start, running)) is not None]
+            # in turn, so that whatever else the machine does from minute to minute happens to all of them
+            for repetition in range(repetitions):
+                for server in servers:
                     for scenario in scenarios:
                         pair = bench.pair(scenario, repetition, server)
                         _say(f"{repetition + 1}/{repetitions} {_line(scenario, pair)}")
                         pairs.append(pair)
-                _say(f"stopping {name}")
+            _say("stopping")
     return pairs
+
+
+def _started(name: str, start: Callable[[], AbstractContextManager[Server]], running: ExitStack) -> Server | None:
+    """None when it does not start and the others can be measured without it. Raises BenchmarkError for the mesh."""
+    _say(f"starting {name}")
+    try:
+        return running.enter_context(start())
+    except BenchmarkError as error:
+        if name not in PEERS:
+            raise
+        _say(f"{error}\n{name} is left out")
+        return None
 
 
 def _line(scenario: Scenario, pair: Pair) -> str:
