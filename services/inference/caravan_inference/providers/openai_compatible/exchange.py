@@ -28,39 +28,11 @@ class Exchange(asyncio.Protocol):
     """Made by :class:`HttpClient`; used by one task at a time."""
 
     __slots__ = (
-        "_ends",
-        "_error",
-        "_fd",
-        "_full",
-        "_heard",
-        "_idle",
-        "_keep",
-        "_last_read",
-        "_left",
-        "_loop",
-        "_parser",
-        "_parts",
-        "_paused",
-        "_reads",
-        "_refused",
-        "_sink",
-        "_size",
-        "_stray",
-        "_ticked",
-        "_ticks",
-        "_timeout",
-        "_timer",
-        "_transport",
-        "_waiter",
-        "_whole",
-        "finished",
-        "fresh",
-        "headers",
-        "is_left",
-        "on_body",
-        "silent",
+        "_ends", "_error", "_fd", "_full", "_heard", "_idle", "_keep", "_last_read", "_left", "_loop", "_parser",
+        "_parts", "_paused", "_reads", "_refused", "_sink", "_size", "_stray", "_ticked", "_ticks", "_timeout",
+        "_timer", "_transport", "_waiter", "_whole", "finished", "fresh", "headers", "is_left", "on_body", "silent",
         "status",
-    )
+    )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, ticks: Ticks) -> None:
         self._loop = loop
