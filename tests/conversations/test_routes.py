@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
@@ -319,3 +320,10 @@ def test_what_was_confirmed_is_there_whatever_is_killed(mesh: RunningMesh) -> No
             found = [text for text in texts(client, made.id, limit=100) if text.startswith(victim)]
         assert len(found) == len(set(found))
         assert set(kept) <= set(found)
+
+
+def test_the_calls_of_the_document_work(client: OpenAI, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "conversations.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(code, {"client": client})
+    assert re.fullmatch(r"msg_\w+ What is the capital of France\?\nmsg_\w+ Paris\.\n", capsys.readouterr().out)
