@@ -13,7 +13,9 @@ from typing import Final
 from pydantic import BaseModel
 
 from caravan_contracts import completions as c
+from caravan_contracts import conversations as co
 from caravan_contracts import models as m
+from caravan_contracts import prompts as p
 from caravan_contracts import registry as r
 from caravan_contracts import routing as ro
 from caravan_contracts import subjects as s
@@ -24,7 +26,7 @@ GATEWAY: Final = "gateway"
 REGISTRY: Final = "registry"
 INFERENCE: Final = "inference"
 AGENTS: Final = "agents"
-"""Keeps what was said with models: stored completions."""
+"""Keeps what was said with models, and what is said to them: stored completions, conversations, prompts."""
 OPERATOR: Final = "operator"
 """The bus user of the command: looks, and asks as an administrator."""
 RECORDER: Final = "recorder"
@@ -152,6 +154,33 @@ def _agents(verb: str, request: type[BaseModel], reply: type[BaseModel], summary
     return _request(verb, (GATEWAY,), request, reply, summary, AGENTS)
 
 
+def _conversations() -> list[Channel]:
+    return [
+        _agents("create_conversation", co.CreateConversation, co.Conversation, "a new conversation"),
+        _agents("get_conversation", co.GetConversation, co.Conversation, "one conversation, without its items"),
+        _agents("update_conversation", co.UpdateConversation, co.Conversation, "replace its metadata"),
+        _agents("delete_conversation", co.DeleteConversation, co.ConversationDeleted, "forget it and its items"),
+        _agents("create_conversation_items", co.CreateConversationItems, co.ConversationItems, "add items at the end"),
+        _agents("list_conversation_items", co.ListConversationItems, co.ConversationItems, "its items, page by page"),
+        _agents("get_conversation_item", co.GetConversationItem, co.ConversationItems, "one item"),
+        _agents("delete_conversation_item", co.DeleteConversationItem, co.Conversation, "take one item out of it"),
+    ]
+
+
+def _prompts() -> list[Channel]:
+    return [
+        _agents("create_prompt", p.CreatePrompt, p.Prompt, "a new prompt"),
+        _agents("get_prompt", p.GetPrompt, p.Prompt, "one version of a prompt"),
+        _agents("update_prompt", p.UpdatePrompt, p.Prompt, "a new version of a prompt"),
+        _agents("delete_prompt", p.DeletePrompt, p.PromptDeleted, "forget it with all its versions"),
+        _agents("list_prompts", p.ListPrompts, p.PromptPage, "every prompt, page by page"),
+        _agents("list_prompt_versions", p.ListPromptVersions, p.PromptPage, "every version of a prompt, page by page"),
+        _agents(
+            "set_default_prompt_version", p.SetDefaultPromptVersion, p.Prompt, "which version is given who names none"
+        ),
+    ]
+
+
 def _work() -> list[Channel]:
     rows = []
     for queue in QUEUES:
@@ -208,6 +237,8 @@ CHANNELS: Final[tuple[Channel, ...]] = (
     _agents(
         "read_completion_piece", c.ReadCompletionPiece, c.CompletionPiece, "bytes of what is too large for a reply"
     ),
+    *_conversations(),
+    *_prompts(),
     *_work(),
     Channel(
         "control",

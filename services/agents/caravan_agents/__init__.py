@@ -1,1 +1,1 @@
-"""What is remembered of conversations with models: stored chat completions."""
+"""What is remembered of what models said, and what is said to them: stored completions, conversations, prompts."""

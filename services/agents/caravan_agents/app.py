@@ -26,10 +26,17 @@ from caravan_storage.backoff import pauses
 from caravan_storage.postgres import Postgres, PostgresOptions
 from pydantic import ValidationError
 
-from caravan_agents.completions import handlers
+from caravan_agents import verbs
+from caravan_agents.completions import handlers as completions
 from caravan_agents.completions.service import CompletionService
 from caravan_agents.completions.store import Store
 from caravan_agents.completions.sweeping import Sweeper
+from caravan_agents.conversations import handlers as conversations
+from caravan_agents.conversations import store as conversation_store
+from caravan_agents.conversations.service import ConversationService
+from caravan_agents.prompts import handlers as prompts
+from caravan_agents.prompts import store as prompt_store
+from caravan_agents.prompts.service import PromptService
 from caravan_agents.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -60,14 +67,17 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         consumer = Consumer(queue, service.keep, ConsumerOptions(at_once=settings.at_once))
         counts = Counts()
         broker = brokers.make(options, counts)
-        handlers.install(broker, service)
+        verbs.install(broker, service, completions.VERBS)
+        verbs.install(broker, _conversations(postgres, settings), conversations.VERBS)
+        verbs.install(broker, _prompts(postgres, settings), prompts.VERBS)
+        asked = verbs.endpoints([*completions.VERBS, *conversations.VERBS, *prompts.VERBS])
         discovery = Discovery(
             nats,
             "caravan-agents",
             instance,
-            "what is remembered of conversations with models",
-            [*handlers.endpoints(), Endpoint(_QUEUE, COMPLETIONS.subject, "", {"mode": "work queue"})],
-            lambda verb: consumer.stats if verb == _QUEUE else counts.of(handlers.subject(verb)),
+            "what is remembered of conversations with models, and what is said to them",
+            [*asked, Endpoint(_QUEUE, COMPLETIONS.subject, "", {"mode": "work queue"})],
+            lambda verb: consumer.stats if verb == _QUEUE else counts.of(verbs.subject(verb)),
         )
         ready = asyncio.Event()
 
@@ -102,6 +112,15 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         await asyncio.gather(
             consumer.drain(settings.drain_seconds), brokers.drain(broker, settings.drain_seconds, counts)
         )
+
+
+def _conversations(postgres: Postgres, settings: Settings) -> ConversationService:
+    bounds = conversation_store.Bounds(settings.conversation_items, settings.conversation_bytes)
+    return ConversationService(conversation_store.Store(postgres, bounds), settings.item_bytes)
+
+
+def _prompts(postgres: Postgres, settings: Settings) -> PromptService:
+    return PromptService(prompt_store.Store(postgres, settings.prompt_versions), settings.prompt_bytes)
 
 
 async def _prepare(postgres: Postgres) -> bool:

@@ -35,7 +35,20 @@ from caravan_storage.blobs import RedisClaims
 from fastapi import FastAPI
 from pydantic import ValidationError
 
-from caravan_gateway import errors, health, listener, models, openapi, providers, rerank_alpha, routes, stored
+from caravan_gateway import (
+    conversations,
+    errors,
+    health,
+    listener,
+    models,
+    openapi,
+    prompts,
+    providers,
+    rerank_alpha,
+    routes,
+    stored,
+)
+from caravan_gateway.agents import Agents
 from caravan_gateway.asgi import App
 from caravan_gateway.auth import Authenticator
 from caravan_gateway.completions import CompletionRoute
@@ -109,6 +122,9 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     app.include_router(providers.router(resources))
     app.include_router(routes.router(resources))
     app.include_router(stored.router(resources, stored.StoredCompletions(requester, outbox)))
+    agents = Agents(requester)
+    app.include_router(conversations.router(resources, agents))
+    app.include_router(prompts.router(resources, agents))
     openapi.install(app)
     hot = {
         path: CompletionRoute(verb, path, client, special, auth, watch, settings)
@@ -118,7 +134,14 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     hot_routes: dict[str, App] = {**hot, rerank_alpha.PATH: rerank_alpha.AlphaRerank(alpha, settings)}
     open_to_all = settings.api_keys_file is None and not settings.allow_anonymous
     config = uvicorn.Config(
-        Edge(hot_routes, app, settings.body_timeout, own_pages_only=open_to_all, shared=(stored.PATH,)),
+        Edge(
+            hot_routes,
+            app,
+            settings.body_timeout,
+            own_pages_only=open_to_all,
+            shared=(stored.PATH,),
+            larger={conversations.PATH: conversations.MAX_BODY},
+        ),
         http=Connection,
         ws="none",
         lifespan="off",

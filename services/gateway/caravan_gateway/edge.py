@@ -40,9 +40,11 @@ class Edge:
         body_timeout: float,
         own_pages_only: bool = False,
         shared: tuple[str, ...] = (),
+        larger: Mapping[str, int] | None = None,
     ) -> None:
         """`body_timeout`: seconds a client of `rest` may take to send its body; `own_pages_only`: see :mod:`origin`;
-        `shared`: paths of `hot` at which `rest` has methods beside POST."""
+        `shared`: paths of `hot` at which `rest` has methods beside POST; `larger`: bytes of a body, where they may be
+        more than MAX_BODY, by the path at which that begins."""
         self._own_pages_only = own_pages_only
         self._body_timeout = body_timeout
         self._hot = dict(hot)
@@ -50,6 +52,7 @@ class Edge:
         self._hot.update({OLD_PREFIX + path: app for path, app in old.items()})
         self._shared = frozenset(shared) | {OLD_PREFIX + path.removeprefix("/v1/") for path in shared}
         self._rest = rest
+        self._larger = dict(larger or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection or request."""
@@ -104,11 +107,15 @@ class Edge:
 
     async def _with_body(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            body = await asgi.read_body(dict(scope["headers"]), receive, MAX_BODY, self._body_timeout)
+            most = self._most(scope["path"])
+            body = await asgi.read_body(dict(scope["headers"]), receive, most, self._body_timeout)
         except (RequestTooLarge, asgi.BodyTimeout) as error:
             await asgi.send_json(send, error.status, error.to_json(), asgi.error_headers(error))
             return
         await self._rest(scope, _once(body, receive), send)
+
+    def _most(self, path: str) -> int:
+        return next((most for prefix, most in self._larger.items() if path.startswith(prefix)), MAX_BODY)
 
 
 def _once(body: bytes, receive: Receive) -> Receive:
