@@ -91,7 +91,7 @@ def _blocks(content: list[Any]) -> Iterator[tuple[Kind, str]]:
             yield "reasoning", thinking
 
 
-def annotations(delta: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def citations(delta: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The citations of a delta, as the parts of a response have them."""
     given = delta.get("annotations")
     for one in given if isinstance(given, list) else ():

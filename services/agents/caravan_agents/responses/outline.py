@@ -77,6 +77,13 @@ def outline_of(event: bytes, field: str, text: str, sink: Sink) -> Outline | Non
     if event[begin : begin + 1] == b" ":
         begin += 1
     found = _STRING.match(event, begin)
-    if found is None or orjson.loads(found.group()) != text:
+    if found is None or not _says(found.group(), text):
         return None
     return Outline(event[:begin], event[found.end() :], sink)
+
+
+def _says(encoded: bytes, text: str) -> bool:
+    try:
+        return bool(orjson.loads(encoded) == text)
+    except orjson.JSONDecodeError:
+        return False  # it was read leniently

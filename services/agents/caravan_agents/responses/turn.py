@@ -190,7 +190,7 @@ class TurnWriter:
                 message = self._to_message()
                 sink = message.delta
                 message.delta(encoded, text, logprobs.read(choice) if self._logprobs else None)
-        for annotation in chunks.annotations(delta):
+        for annotation in chunks.citations(delta):
             self._to_message().annotation(annotation)
         calls = delta.get("tool_calls")
         for part in calls if isinstance(calls, list) else ():
