@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 import pytest
+from caravan_agents.responses.events import EventWriter
+from caravan_agents.responses.turn import Hooks
 from pydantic import ValidationError
 
 from tests.responses.chat import DONE, USAGE, call, chunk, event, stream, texts
@@ -179,6 +181,14 @@ def test_reasoning_is_a_summary_when_one_is_asked_for() -> None:
     assert output(machine)[0]["summary"] == [{"type": "summary_text", "text": "Let me"}]
 
 
+@pytest.mark.parametrize("asked", [[], ["reasoning.encrypted_content"]])
+def test_reasoning_is_sealed_when_that_is_asked_for(asked: list[str]) -> None:
+    plain = writer(include=asked)
+    made = EventWriter(plain.response, Hooks(seal=lambda text: text[::-1]))
+    reasoning = output(follow(write_with(made, stream({"reasoning": "Let me"}, *texts("42")))[0]))[0]
+    assert reasoning.get("encrypted_content") == ("em teL" if asked else None)
+
+
 def test_thinking_blocks_are_reasoning() -> None:
     blocks = [
         {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}]},
@@ -312,7 +322,7 @@ def test_another_process_goes_on_with_a_stream() -> None:
     later = writer()
     later.response.output, later.response.usage = made.response.output, made.response.usage
     assert made.sequence == before.count(b"\n\n")
-    onward = type(later)(later.response, sequence=made.sequence)
+    onward = EventWriter(later.response, sequence=made.sequence)
     after = onward.feed(stream(*texts("Two."))) + onward.end_turn()[1] + onward.finish("completed")
     assert [item["content"][0]["text"] for item in output(follow(before + after))] == ["One.", "Two."]
 
@@ -346,7 +356,7 @@ def test_annotations_of_the_provider_and_of_tools() -> None:
 def test_annotations_are_found_in_the_whole_text() -> None:
     found = {"type": "url_citation", "url": "https://a.test", "title": "A", "start_index": 0, "end_index": 1}
     plain = writer()
-    made = type(plain)(plain.response, annotate=lambda text: [found] * text.count("[1]"))
+    made = EventWriter(plain.response, Hooks(annotate=lambda text: [found] * text.count("[1]")))
     machine = follow(write_with(made, stream(*texts("See [", "1] and [1]")))[0])
     assert output(machine)[0]["content"][0]["annotations"] == [found, found]
     assert types(machine)[-6:-3] == ["output_text.annotation.added", "output_text.annotation.added", "output_text.done"]

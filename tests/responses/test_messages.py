@@ -226,7 +226,7 @@ def test_every_call_is_followed_by_its_results_at_once(kinds: list[str], random:
     for number, kind in enumerate(kinds):
         if kind == "calls":
             ids = [f"{number}_{n}" for n in range(random.randint(1, 3))]
-            answers = [result(id) for id in ids]
+            answers = [*map(result, ids)]
             random.shuffle(answers)
             items += [*map(called, ids), *answers]
         else:

@@ -10,7 +10,7 @@ import orjson
 from caravan_agents.responses.assembly import ResponseObject
 from caravan_agents.responses.events import EventWriter, Terminal
 from caravan_agents.responses.request import read_request
-from caravan_agents.responses.turn import Turn
+from caravan_agents.responses.turn import Hooks, Turn
 
 FUNCTIONS = [{"type": "function", "name": name, "parameters": {}} for name in ("weather", "clock")]
 CUSTOM = {"type": "custom", "name": "shout"}
@@ -25,7 +25,7 @@ def counting() -> Any:
 def writer(**body: Any) -> EventWriter:
     """A writer for a request of these fields."""
     request = read_request(orjson.dumps({"model": "m", "input": "Hello", **body}), counting())
-    return EventWriter(ResponseObject("resp_" + "0" * 48, 1700000000, request), make=counting())
+    return EventWriter(ResponseObject("resp_" + "0" * 48, 1700000000, request), Hooks(make=counting()))
 
 
 def written(

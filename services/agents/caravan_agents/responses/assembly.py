@@ -74,8 +74,6 @@ class ResponseObject:
     request: ResponseRequest
     instructions: str | list[Item] | None = None
     """As they were used: those of a prompt are items."""
-    model: str = ""
-    """When the request leaves it to a prompt."""
     output: list[Item] = field(default_factory=list)
     """In the order of their `output_index`."""
     usage: Usage | None = None
@@ -113,7 +111,7 @@ class ResponseObject:
             "instructions": self.instructions if self.instructions is not None else request.instructions,
             "max_output_tokens": request.max_output_tokens,
             "max_tool_calls": request.max_tool_calls,
-            "model": request.model or self.model,
+            "model": request.model,
             "output": list(self.output),
             "parallel_tool_calls": request.parallel_tool_calls,
             "previous_response_id": request.previous_response_id,

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 from caravan_agents.responses.assembly import IncompleteReason, ResponseObject
-from caravan_agents.responses.ids import MakeId, item_id, new_id
+from caravan_agents.responses.ids import item_id
 from caravan_agents.responses.items import Item
-from caravan_agents.responses.open_items import Annotate
 from caravan_agents.responses.sse import EventLog
-from caravan_agents.responses.turn import Rules, Turn, TurnWriter
+from caravan_agents.responses.turn import Hooks, Rules, Turn, TurnWriter
 
+_NONE: Final = Hooks()
 Terminal = Literal["completed", "incomplete", "failed", "cancelled"]
 _TERMINAL: Final = {
     "completed": "response.completed",
@@ -33,26 +33,18 @@ class EventWriter:
     the place of their `output_index` from the moment they are announced.
     """
 
-    def __init__(
-        self,
-        response: ResponseObject,
-        *,
-        sequence: int = 0,
-        make: MakeId = new_id,
-        annotate: Annotate | None = None,
-    ) -> None:
-        """`sequence` and `response.output` let a stream go on that another process began. `annotate` finds the
-        citations in a finished text; a provider's own are there without it."""
+    def __init__(self, response: ResponseObject, hooks: Hooks = _NONE, sequence: int = 0) -> None:
+        """`sequence`, and what is in `response.output`, let a stream go on that another process began."""
         self.response = response
         self.ended = False
         """Whether the terminal event was written."""
         self._log = EventLog(sequence, response.request.obfuscation)
-        self._make = make
+        self._make = hooks.make
         named: dict[str, set[str]] = {"function": set(), "custom": set()}
         for tool in response.request.tools:
             if tool["type"] in named:
                 named[tool["type"]].add(tool["name"])
-        self._rules = Rules(frozenset(named["function"]), frozenset(named["custom"]), make, annotate)
+        self._rules = Rules(frozenset(named["function"]), frozenset(named["custom"]), hooks)
         self._turn: TurnWriter | None = None
         self._added: dict[int, Item] = {}
 

@@ -21,6 +21,9 @@ Ended = Literal["completed", "incomplete"]
 Annotate = Callable[[str], Sequence[dict[str, Any]]]
 """The whole text of a part becomes the annotations that belong to it."""
 
+Seal = Callable[[str], str]
+"""Reasoning becomes what only we can read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -149,14 +152,14 @@ def _text_part(text: str, annotations: list[Any], logprobs: list[Any]) -> dict[s
 class OpenReasoning(OpenItem):
     """What the model thinks: shown as it is, or as its summary."""
 
-    __slots__ = ("_part", "_summary", "_template", "_texts")
+    __slots__ = ("_part", "_seal", "_summary", "_template", "_texts")
 
-    def __init__(self, place: Place, summary: bool) -> None:
+    def __init__(self, place: Place, summary: bool, seal: Seal | None = None) -> None:
         start: Item = {"id": place.id, "type": "reasoning", "summary": []}
         if not summary:
             start["content"] = []
         super().__init__(place, {**start, "status": "in_progress"})
-        self._summary = summary
+        self._summary, self._seal = summary, seal
         self._texts: list[str] = []
         if summary:
             self._part = self._place(summary_index=0)
@@ -181,6 +184,8 @@ class OpenReasoning(OpenItem):
         item: Item = {"id": self.id, "type": "reasoning", "summary": [part] if self._summary else []}
         if not self._summary:
             item["content"] = [part]
+        if self._seal:
+            item["encrypted_content"] = self._seal(whole)
         return self._done({**item, "status": status})
 
     def _shown(self, text: str) -> dict[str, Any]:

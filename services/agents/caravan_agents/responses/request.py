@@ -35,6 +35,8 @@ from caravan_agents.responses.tools import read_tool_choice, read_tools
 
 Truncation = Literal["auto", "disabled"]
 LOGPROBS: Final = "message.output_text.logprobs"
+SEALED: Final = "reasoning.encrypted_content"
+"""Of `include`."""
 MIN_OUTPUT_TOKENS: Final = 16
 _MAX_ID: Final = 256
 _INCLUDABLE: Final = frozenset(get_args(ResponseIncludable))
@@ -59,7 +61,7 @@ class ResponseRequest:
     """What is asked for. Objects inside are OpenAI's, as they came; nobody changes them."""
 
     model: str
-    """Empty only when a prompt may name it."""
+    """Empty only when a prompt may name it; whoever reads the prompt replaces it then."""
     input: tuple[Item, ...] = ()
     instructions: str | None = None
     previous_response_id: str | None = None

@@ -9,7 +9,7 @@ import orjson
 
 from caravan_agents.responses import chunks, logprobs
 from caravan_agents.responses.assembly import IncompleteReason, ResponseObject
-from caravan_agents.responses.ids import MakeId, item_id
+from caravan_agents.responses.ids import MakeId, item_id, new_id
 from caravan_agents.responses.items import Item
 from caravan_agents.responses.open_items import (
     Annotate,
@@ -19,8 +19,10 @@ from caravan_agents.responses.open_items import (
     OpenMessage,
     OpenReasoning,
     Place,
+    Seal,
 )
 from caravan_agents.responses.outline import Outline, Sink, field_of, outline_of
+from caravan_agents.responses.request import SEALED
 from caravan_agents.responses.sse import EventLog, Splitter, payload
 
 _TRIES: Final = 16
@@ -79,6 +81,17 @@ class _Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Hooks:
+    """What whoever runs a response adds to its items."""
+
+    make: MakeId = new_id
+    annotate: Annotate | None = None
+    """Finds the citations in a finished text; a provider's own are there without it."""
+    seal: Seal | None = None
+    """Makes the `encrypted_content` of reasoning, where that is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """How a turn is written."""
 
@@ -86,15 +99,14 @@ class Rules:
     """Names of functions that the client runs."""
     custom: frozenset[str]
     """Names of custom tools."""
-    make: MakeId
-    annotate: Annotate | None = None
+    hooks: Hooks
 
 
 class TurnWriter:
     """Reads one stream, and writes its events into the log as they come."""
 
     def __init__(self, log: EventLog, response: ResponseObject, rules: Rules) -> None:
-        self._log, self._response, self._rules = log, response, rules
+        self._log, self._response, self._rules, self._hooks = log, response, rules, rules.hooks
         self._splitter = Splitter()
         self._open: dict[int, OpenItem] = {}
         self._items: list[int] = []
@@ -201,14 +213,16 @@ class TurnWriter:
     def _to_message(self) -> OpenMessage:
         if self._message is None:
             self._close_talk()
-            self._message = OpenMessage(self._next("message"), self._rules.annotate)
+            self._message = OpenMessage(self._next("message"), self._hooks.annotate)
             self._opened(self._message)
         return self._message
 
     def _to_reasoning(self) -> OpenReasoning:
         if self._reasoning is None:
             self._close_talk()
-            self._reasoning = OpenReasoning(self._next("reasoning"), self._response.request.summary)
+            request = self._response.request
+            seal = self._hooks.seal if SEALED in request.include else None
+            self._reasoning = OpenReasoning(self._next("reasoning"), request.summary, seal)
             self._opened(self._reasoning)
         return self._reasoning
 
@@ -251,7 +265,7 @@ class TurnWriter:
         known = self._calls.get(key)
         if known is not None and not (named and given and known.name and given != known.id):
             return known
-        call = self._calls[key] = _Call(given or self._rules.make("call"))
+        call = self._calls[key] = _Call(given or self._hooks.make("call"))
         self._all_calls.append(call)
         return call
 
@@ -270,7 +284,7 @@ class TurnWriter:
             call.open.delta(orjson.dumps(text), text)
 
     def _next(self, type: str) -> Place:
-        return Place(self._log, item_id(type, self._rules.make), len(self._response.output))
+        return Place(self._log, item_id(type, self._hooks.make), len(self._response.output))
 
     def _opened(self, item: OpenItem) -> None:
         self._response.output.append(item.item)
