@@ -259,8 +259,10 @@ def test_a_response_ends_once() -> None:
     made = writer()
     made.start()
     made.finish("cancelled")
-    with pytest.raises(RuntimeError):
-        made.finish("completed")
+    search = {"type": "web_search_call", "status": "completed"}
+    for late in (lambda: made.finish("completed"), lambda: made.feed(DONE), lambda: made.add_item(search)):
+        with pytest.raises(RuntimeError):
+            late()
 
 
 def test_custom_tools() -> None:

@@ -141,3 +141,47 @@ def test_a_stream_of_anything_ends_in_order(data: st.DataObject, noise: bytes) -
     sent = stream({"content": "Hello"}, {"content": " world"})
     at = data.draw(st.integers(0, len(sent)))
     follow(written(sent[:at] + noise + sent[at:], end="failed")[0])
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 9) | st.floats(allow_nan=False) | text,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=4,
+)
+
+
+def sometimes(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Objects with some of these fields, each of which may be anything as well."""
+    return st.fixed_dictionaries({}, optional={name: value | anything for name, value in fields.items()})
+
+
+logprob = sometimes(token=text, logprob=st.floats(-9, 0), top_logprobs=st.lists(sometimes(token=text)))
+function = sometimes(name=st.sampled_from(["weather", "shout", "other"]), arguments=text)
+piece = sometimes(index=st.integers(0, 2), id=text, function=function)
+part = sometimes(text=text, thinking=text)
+any_delta = sometimes(
+    content=text | st.lists(part),
+    reasoning=text,
+    refusal=text,
+    tool_calls=st.lists(piece, max_size=2),
+    annotations=st.lists(sometimes(url_citation=sometimes(url=text, title=text, start_index=st.integers()))),
+)
+any_choice = sometimes(
+    index=st.just(0),
+    delta=any_delta,
+    finish_reason=st.sampled_from(["stop", "length", "tool_calls"]),
+    logprobs=sometimes(content=st.lists(logprob, max_size=2)),
+)
+any_chunk = sometimes(
+    choices=st.lists(any_choice, max_size=2),
+    usage=sometimes(prompt_tokens=st.integers(0, 9), completion_tokens_details=st.just({})),
+    service_tier=st.sampled_from(["default"]),
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(any_chunk, max_size=6))
+def test_chunks_of_any_shape_make_events_of_the_right_one(sent: list[dict[str, Any]]) -> None:
+    data = b"".join(b"data: " + orjson.dumps(one) + b"\n\n" for one in sent)
+    tools = [*FUNCTIONS, CUSTOM]
+    follow(written(data, end="failed", tools=tools, include=["message.output_text.logprobs"])[0])

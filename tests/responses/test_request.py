@@ -99,6 +99,7 @@ def test_a_prompt_may_bring_model_and_input() -> None:
         ({"input": [7]}, "input[0]"),
         ({"input": [{"content": "x"}]}, "input[0].type"),
         ({"input": [{"role": "user"}]}, "input[0].content"),
+        ({"input": [{"role": "user", "content": "x", "id": 7}]}, "input[0].id"),
         ({"input": [{"role": "robot", "content": "x"}]}, "input[0].role"),
         ({"input": [{"role": "user", "content": [{"type": "input_text"}]}]}, "input[0].content[0].text"),
         ({"input": [{"role": "user", "content": [{"type": "text", "text": "x"}]}]}, "input[0].content[0].type"),

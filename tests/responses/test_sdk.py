@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import orjson
 import pytest
-from openai import omit
+from openai import OpenAI, omit
 from openai.lib.streaming.responses._responses import ResponseStreamState
 from openai.types.responses import ResponseStreamEvent
 from pydantic import TypeAdapter
@@ -49,6 +50,19 @@ def test_the_sdk_reaches_the_same_object(name: str) -> None:
             assert one.content[0].text == other["content"][0]["text"]
         if other["type"] == "function_call":
             assert one.arguments == other["arguments"]
+
+
+def test_the_sdks_client_reads_the_bytes() -> None:
+    data, _turns = written(stream(*SCENARIOS["tools"]), tools=FUNCTIONS, stream=True)
+    answer = httpx.Response(200, headers={"content-type": "text/event-stream"}, content=data)
+    http = httpx.Client(transport=httpx.MockTransport(lambda _request: answer))
+    client = OpenAI(api_key="k", base_url="http://caravan.test/v1", http_client=http)
+    with client, client.responses.stream(model="m", input="Hello") as events:
+        seen = [event.type for event in events]
+        done = events.get_final_response()
+    assert seen[0] == "response.created" and seen[-1] == "response.completed"
+    assert len(seen) == data.count(b"event: ")
+    assert [item.type for item in done.output] == ["message", "function_call", "function_call"]
 
 
 def without_parsed(item: dict[str, Any]) -> dict[str, Any]:

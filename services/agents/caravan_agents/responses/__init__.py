@@ -6,14 +6,12 @@ Whoever runs responses walks through it once from left to right, and around the 
     items so far ─ to_messages ─→ messages ─┴─ chat_body ─→ model ─ EventWriter.feed
                                                                     └─ end_turn ─→ Turn ─→ tools ─→ items
 
-===========================================  ===========================================================================
-``request.read_request``                     the body of a request, or a 400 whose `param` is the path of the wrong field
-``messages.to_messages``                     items as messages: calls of one turn together, results framed as untrusted
-``chat.chat_body``                           what is sent to the provider; `tools.Offered` are functions run by the server
-``events.EventWriter``                       the events, from `response.created` to the one that ends the stream
-``turn.Turn``                                what came of an answer: items, calls to run, why it ended
-``assembly.ResponseObject``                  the response object at each stage
-===========================================  ===========================================================================
+- :func:`request.read_request`: the body of a request, or a 400 whose `param` is the path of the wrong field
+- :func:`messages.to_messages`: items as messages; calls of one turn are together, results are framed as untrusted
+- :func:`chat.chat_body`: what is sent to the provider; :class:`tools.Offered` are functions that the server runs
+- :class:`events.EventWriter`: the events, from `response.created` to the one that ends the stream
+- :class:`turn.Turn`: what came of an answer: its items, calls to be run, why it ended
+- :class:`assembly.ResponseObject`: the response object at each stage
 
 Items and tools stay dictionaries of OpenAI's shape all the way; the SDK's types only say whether they are right
 (`items.py`, `tools.py`, `checks.py`). References, compactions, prompts and files are resolved by whoever runs the

@@ -92,18 +92,23 @@ def _blocks(content: list[Any]) -> Iterator[tuple[Kind, str]]:
 
 
 def citations(delta: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The citations of a delta, as the parts of a response have them."""
+    """The annotations of a delta, as the parts of a response have them."""
     given = delta.get("annotations")
     for one in given if isinstance(given, list) else ():
         cited = one.get("url_citation") if isinstance(one, dict) else None
         if isinstance(cited, dict) and isinstance(cited.get("url"), str):
+            title = cited.get("title")
             yield {
                 "type": "url_citation",
-                "start_index": cited.get("start_index") or 0,
-                "end_index": cited.get("end_index") or 0,
+                "start_index": _whole(cited.get("start_index")),
+                "end_index": _whole(cited.get("end_index")),
                 "url": cited["url"],
-                "title": cited.get("title") or "",
+                "title": title if isinstance(title, str) else "",
             }
+
+
+def _whole(value: Any) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def error_of(chunk: dict[str, Any]) -> str | None:

@@ -25,7 +25,7 @@ _TERMINAL: Final = {
 
 
 class EventWriter:
-    """Every method gives the bytes to send: whole events, or b"".
+    """Every method gives the bytes to send: whole events, or b"". Behind the terminal event they raise RuntimeError.
 
     ``start → begin → (feed* → end_turn, add_item → item_event* → finish_item)* → finish``
 
@@ -66,6 +66,7 @@ class EventWriter:
 
     def feed(self, data: bytes) -> bytes:
         """Bytes of a chat completion's stream, cut anywhere; the first of them begin a turn."""
+        self._still()
         if self._turn is None:
             self._turn = TurnWriter(self._log, self.response, self._rules)
         self._turn.feed(data)
@@ -83,6 +84,7 @@ class EventWriter:
 
         The first value is its `output_index`.
         """
+        self._still()
         if not item.get("id"):
             item = {"id": item_id(item["type"], self._make), **item}
         index = len(self.response.output)
@@ -117,12 +119,8 @@ class EventWriter:
         reason: IncompleteReason | None = None,
         at: int | None = None,
     ) -> bytes:
-        """The terminal event; what is still open is closed before it, as incomplete. `at` is in Unix seconds.
-
-        Raises RuntimeError when there was one already.
-        """
-        if self.ended:
-            raise RuntimeError(f"the response {self.response.id} has ended already")
+        """The terminal event; what is still open is closed before it, as incomplete. `at` is in Unix seconds."""
+        self._still()
         self.ended = True
         if self._turn is not None:
             self._turn.end(cut=True)
@@ -133,6 +131,10 @@ class EventWriter:
             closed += self.finish_item(index, left)
         done = self.response.snapshot(status, error=error, reason=reason, completed_at=at)
         return closed + self._lifecycle(_TERMINAL[status], done)
+
+    def _still(self) -> None:
+        if self.ended:
+            raise RuntimeError(f"the response {self.response.id} has ended already")
 
     def _lifecycle(self, type: str, snapshot: dict[str, Any]) -> bytes:
         self._log.event(type, {"response": snapshot})

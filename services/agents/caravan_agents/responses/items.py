@@ -29,6 +29,8 @@ from caravan_agents.responses.ids import MakeId, item_id, new_id
 
 Item = dict[str, Any]
 MAX_ITEMS: Final = 10_000
+MAX_ID: Final = 256
+"""Characters of an id."""
 _ROLES: Final = frozenset({"user", "assistant", "system", "developer"})
 _DETAILS: Final = frozenset({"auto", "low", "high", "original"})
 _KINDS: Final[dict[str, Any]] = {
@@ -80,6 +82,8 @@ def read_item(value: Any, where: str, make: MakeId = new_id) -> Item:
         kind = "message" if "role" in item else "item_reference" if set(item) == {"id"} else None
     if kind is None:
         raise missing(f"{where}.type")
+    if item.get("id") is not None:
+        a_text(item["id"], f"{where}.id", MAX_ID)
     if kind == "message":
         return _message(item, where, make)
     if kind == "custom_tool_call_output":

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import orjson
 
 from caravan_agents.responses.items import Item
-from caravan_agents.responses.logprobs import in_delta, in_part
+from caravan_agents.responses.logprobs import Logprob, in_events
 from caravan_agents.responses.sse import DeltaTemplate, EventLog
 from caravan_agents.responses.string_argument import StringArgument
 
@@ -79,7 +79,7 @@ class OpenMessage(OpenItem):
         self._content: list[dict[str, Any]] = []
         self._kind = ""
 
-    def delta(self, encoded: bytes, text: str, logprobs: list[dict[str, Any]] | None = None) -> None:
+    def delta(self, encoded: bytes, text: str, logprobs: list[Logprob] | None = None) -> None:
         """More text."""
         if self._kind != "output_text":
             self._begin("output_text")
@@ -88,7 +88,7 @@ class OpenMessage(OpenItem):
             self._log.delta(self._template, encoded)
             return
         self._logprobs += logprobs
-        self._log.delta(self._template, encoded, b',"logprobs":' + orjson.dumps(in_delta(logprobs)))
+        self._log.delta(self._template, encoded, b',"logprobs":' + orjson.dumps(in_events(logprobs)))
 
     def refusal(self, encoded: bytes, text: str) -> None:
         """More of a refusal."""
@@ -116,7 +116,7 @@ class OpenMessage(OpenItem):
         self._kind = kind
         self._texts: list[str] = []
         self._annotations: list[dict[str, Any]] = []
-        self._logprobs: list[dict[str, Any]] = []
+        self._logprobs: list[Logprob] = []
         self._part = self._place(content_index=len(self._content))
         text = kind == "output_text"
         if text:
@@ -136,9 +136,9 @@ class OpenMessage(OpenItem):
         else:
             for annotation in self._annotate(whole) if self._annotate else ():
                 self.annotation(annotation)
-            part = _text_part(whole, self._annotations, in_part(self._logprobs))
+            part = _text_part(whole, self._annotations, self._logprobs)
             self._log.event(
-                "response.output_text.done", {**self._part, "text": whole, "logprobs": in_delta(self._logprobs)}
+                "response.output_text.done", {**self._part, "text": whole, "logprobs": in_events(self._logprobs)}
             )
         self._log.event("response.content_part.done", {**self._part, "part": part})
         self._content.append(part)

@@ -30,7 +30,7 @@ from caravan_agents.responses.checks import (
     wrong,
 )
 from caravan_agents.responses.ids import MakeId, new_id
-from caravan_agents.responses.items import Item, read_input
+from caravan_agents.responses.items import MAX_ID, Item, read_input
 from caravan_agents.responses.tools import read_tool_choice, read_tools
 
 Truncation = Literal["auto", "disabled"]
@@ -38,9 +38,8 @@ LOGPROBS: Final = "message.output_text.logprobs"
 SEALED: Final = "reasoning.encrypted_content"
 """Of `include`."""
 MIN_OUTPUT_TOKENS: Final = 16
-_MAX_ID: Final = 256
 _INCLUDABLE: Final = frozenset(get_args(ResponseIncludable))
-_TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
+TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
 _OF_CHAT: Final = {
     "messages": "input",
     "response_format": "text.format",
@@ -222,10 +221,10 @@ def _include(value: Any, param: str) -> frozenset[str]:
 
 def _conversation(value: Any, param: str) -> str:
     if isinstance(value, dict):
-        return a_text(needed(value, "id", param), f"{param}.id", _MAX_ID)
+        return a_text(needed(value, "id", param), f"{param}.id", MAX_ID)
     if not isinstance(value, str):
         raise wrong(param, "an id, or an object with one")
-    return a_text(value, param, _MAX_ID)
+    return a_text(value, param, MAX_ID)
 
 
 def _like(kind: Any) -> Callable[[Any, str], dict[str, Any]]:
@@ -283,7 +282,7 @@ def _format(format: dict[str, Any]) -> dict[str, Any]:
 _FIELDS: Final = MappingProxyType(
     {
         "instructions": _text_of(2**24),
-        "previous_response_id": _text_of(_MAX_ID),
+        "previous_response_id": _text_of(MAX_ID),
         "conversation": _conversation,
         "prompt": _like(ResponsePrompt),
         "store": _flag,
@@ -302,7 +301,7 @@ _FIELDS: Final = MappingProxyType(
         "metadata": _metadata,
         "safety_identifier": _text_of(128),
         "prompt_cache_key": _text_of(1024),
-        "service_tier": _one_of(_TIERS),
+        "service_tier": _one_of(TIERS),
         "user": _text_of(1024),
     }
 )

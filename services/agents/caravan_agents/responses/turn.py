@@ -22,7 +22,7 @@ from caravan_agents.responses.open_items import (
     Seal,
 )
 from caravan_agents.responses.outline import Outline, Sink, field_of, outline_of
-from caravan_agents.responses.request import SEALED
+from caravan_agents.responses.request import SEALED, TIERS
 from caravan_agents.responses.sse import EventLog, Splitter, payload
 
 _TRIES: Final = 16
@@ -172,8 +172,9 @@ class TurnWriter:
             return
         if isinstance(chunk.get("usage"), dict):
             self._usage = chunk["usage"]
-        if isinstance(chunk.get("service_tier"), str):
-            self._response.service_tier = chunk["service_tier"]
+        tier = chunk.get("service_tier")
+        if isinstance(tier, str) and tier in TIERS:  # providers have names of their own, which no client knows
+            self._response.service_tier = tier
         choice = chunks.first_choice(chunk)
         if choice is not None:
             self._take_choice(event, chunk, choice)
@@ -238,9 +239,11 @@ class TurnWriter:
         if not isinstance(function, dict):
             function = {}
         name = function.get("name")
+        if not isinstance(name, str):
+            name = ""
         call = self._call(part, bool(name))
         if name and not call.name:
-            call.name = str(name)
+            call.name = name
             self._announce(call)
         arguments = function.get("arguments")
         if isinstance(arguments, dict):
