@@ -329,6 +329,22 @@ def test_another_process_goes_on_with_a_stream() -> None:
     assert [item["content"][0]["text"] for item in output(follow(before + after))] == ["One.", "Two."]
 
 
+def test_what_another_process_left_open_is_closed() -> None:
+    made = writer()
+    begun = {"type": "mcp_call", "server_label": "d", "name": "f", "arguments": "", "status": "in_progress"}
+    before = made.start() + made.begin()
+    index, added = made.add_item(begun)
+    onward = EventWriter(made.response, sequence=made.sequence)
+    after = onward.item_event(index, "response.mcp_call.in_progress") + onward.finish("cancelled")
+    assert [item["status"] for item in output(follow(before + added + after))] == ["incomplete"]
+
+
+def test_whole_calls_that_nothing_tells_apart() -> None:
+    part = {"function": {"name": "weather", "arguments": {"a": 1}}}
+    machine = follow(written(stream({"tool_calls": [part, part]}, finish="tool_calls"), tools=FUNCTIONS)[0])
+    assert [item["arguments"] for item in output(machine)] == ['{"a":1}'] * 2
+
+
 def test_logprobs_are_there_when_they_are_asked_for() -> None:
     given = {
         "content": [

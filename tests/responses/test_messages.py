@@ -201,6 +201,11 @@ def test_searches_are_told_with_their_results_only() -> None:
     assert "found" in made[1]["content"]
 
 
+def test_an_answer_to_no_request_is_refused() -> None:
+    with pytest.raises(InvalidRequest):
+        messages({"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True})
+
+
 @pytest.mark.parametrize("item", [{"id": "msg_1"}, {"type": "compaction", "encrypted_content": "x"}])
 def test_what_should_have_been_resolved_is_refused(item: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest):
@@ -209,7 +214,7 @@ def test_what_should_have_been_resolved_is_refused(item: dict[str, Any]) -> None
 
 def test_a_refusal_is_handed_back() -> None:
     (made,) = messages({"role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]})
-    assert made == {"role": "assistant", "content": None, "refusal": "no"}
+    assert made == {"role": "assistant", "content": "no"}
 
 
 def test_names_of_two_servers_stay_apart_and_are_names_of_functions() -> None:

@@ -14,6 +14,7 @@ from caravan_agents.responses.sse import EventLog
 from caravan_agents.responses.turn import Hooks, Rules, Turn, TurnWriter
 
 _NONE: Final = Hooks()
+_UNDER_WAY: Final = frozenset({"in_progress", "searching", "calling"})
 Terminal = Literal["completed", "incomplete", "failed", "cancelled"]
 _TERMINAL: Final = {
     "completed": "response.completed",
@@ -34,7 +35,8 @@ class EventWriter:
     """
 
     def __init__(self, response: ResponseObject, hooks: Hooks = _NONE, sequence: int = 0) -> None:
-        """`sequence`, and what is in `response.output`, let a stream go on that another process began."""
+        """`sequence`, and what is in `response.output`, let a stream go on that another process began; an item that is
+        under way there is as if it had been added here."""
         self.response = response
         self.ended = False
         """Whether the terminal event was written."""
@@ -46,7 +48,8 @@ class EventWriter:
                 named[tool["type"]].add(tool["name"])
         self._rules = Rules(frozenset(named["function"]), frozenset(named["custom"]), hooks)
         self._turn: TurnWriter | None = None
-        self._added: dict[int, Item] = {}
+        left = enumerate(response.output)
+        self._added: dict[int, Item] = {index: item for index, item in left if item.get("status") in _UNDER_WAY}
 
     @property
     def sequence(self) -> int:

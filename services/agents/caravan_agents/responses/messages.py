@@ -15,7 +15,7 @@ import orjson
 from caravan_contracts.errors import InvalidRequest
 
 from caravan_agents.responses.items import Item
-from caravan_agents.responses.parts import chat_content, plain_text, refusals, untrusted, without_text
+from caravan_agents.responses.parts import chat_content, plain_text, said, untrusted, without_text
 from caravan_agents.responses.tools import CUSTOM_ARGUMENT, mcp_function
 
 Message = dict[str, Any]
@@ -40,7 +40,6 @@ class _Turn:
 
     reasoning: list[str] = field(default_factory=list)
     content: list[str] = field(default_factory=list)
-    refusal: list[str] = field(default_factory=list)
     calls: list[dict[str, Any]] = field(default_factory=list)
     results: list[str | list[dict[str, Any]] | None] = field(default_factory=list)
     """Of the calls that brought theirs; None where it is an item of its own."""
@@ -48,7 +47,7 @@ class _Turn:
     """Whether results were seen: what comes now is another turn."""
 
     def __bool__(self) -> bool:
-        return bool(self.reasoning or self.content or self.refusal or self.calls)
+        return bool(self.reasoning or self.content or self.calls)
 
 
 def to_messages(
@@ -113,11 +112,7 @@ class _Messages:
             self.out.append({"role": role, "content": chat_content(item["content"])})
             return
         self._begin()
-        text, refusal = plain_text(item["content"]), refusals(item["content"])
-        if text or not refusal:
-            self._turn.content.append(text)
-        if refusal:
-            self._turn.refusal.append(refusal)
+        self._turn.content.append(said(item["content"]))
 
     def _reasoning(self, item: Item) -> None:
         turn = self._turn
@@ -146,8 +141,11 @@ class _Messages:
 
     def _approval(self, item: Item) -> None:
         """An approved call is an item of its own; of a denied one the model hears here."""
-        request = self._requests.get(item["approval_request_id"])
-        if item["approve"] or request is None:
+        asked = item["approval_request_id"]
+        request = self._requests.get(asked)
+        if request is None:
+            raise InvalidRequest(f"there is no approval request {asked!r}", param="input")
+        if item["approve"]:
             return
         reason = f": {item['reason']}" if item.get("reason") else ""
         name = mcp_function(request["server_label"], request["name"])
@@ -163,13 +161,11 @@ class _Messages:
         if not turn:
             return
         message: Message = {"role": "assistant", "content": "\n".join(turn.content) if turn.content else None}
-        if turn.refusal:
-            message["refusal"] = "\n".join(turn.refusal)
         if turn.reasoning and self._options.reasoning_field:
             message[self._options.reasoning_field] = "\n".join(turn.reasoning)
         if turn.calls:
             message["tool_calls"] = turn.calls
-        elif message["content"] is None and not turn.refusal:
+        elif message["content"] is None:
             if self._options.reasoning_field not in message:
                 return
             message["content"] = ""

@@ -33,11 +33,13 @@ def plain_text(content: str | list[dict[str, Any]]) -> str:
     return "\n".join(part["text"] for part in content if isinstance(part.get("text"), str))
 
 
-def refusals(content: str | list[dict[str, Any]]) -> str:
-    """What a message refuses."""
+def said(content: str | list[dict[str, Any]]) -> str:
+    """What the assistant said, refusals among it: the field that chat completions have for them is not every
+    provider's."""
     if isinstance(content, str):
-        return ""
-    return "\n".join(part["refusal"] for part in content if part.get("type") == "refusal")
+        return content
+    texts = [part.get("text", part.get("refusal")) for part in content]
+    return "\n".join(text for text in texts if isinstance(text, str))
 
 
 def without_text(content: str | list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -132,7 +132,7 @@ class TurnWriter:
 
     def end(self, cut: bool = False) -> Turn:
         """Close what is open. `cut` says that no more is wanted, whatever there is."""
-        if rest := self._splitter.end():
+        if (rest := self._splitter.end()) and not cut:
             self._take(rest)
         if self._finish_reason is None and self._done and not self._error:
             self._finish_reason = "stop"
@@ -263,6 +263,8 @@ class TurnWriter:
             key = part["index"]
         elif given:
             key = given
+        elif named:
+            key = f"#{len(self._all_calls)}"  # whole calls that are told apart by nothing
         else:
             key = next(reversed(self._calls), 0)
         known = self._calls.get(key)
