@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
+from caravan_agents.responses import chunks
 from caravan_agents.responses.events import EventWriter
 from caravan_agents.responses.turn import Hooks
 from pydantic import ValidationError
@@ -385,6 +386,26 @@ def test_obfuscation_only_when_it_is_asked_for() -> None:
     hidden = written(stream(*texts("a", "b")), stream=True, stream_options={"include_obfuscation": True})[0]
     assert b"obfuscation" not in plain and hidden.count(b'"obfuscation":"') == 2
     follow(hidden)
+
+
+def test_chunks_that_look_alike_are_not_parsed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed = []
+
+    def read(data: bytes) -> dict[str, Any]:
+        parsed.append(data)
+        made: dict[str, Any] = orjson.loads(data)
+        return made
+
+    monkeypatch.setattr(chunks, "read_chunk", read)
+    for deltas in (
+        texts(*map(str, range(100))),
+        [{"reasoning_content": str(n)} for n in range(100)],
+        [call(0, id="c", name="weather"), *(call(0, f'"{n}') for n in range(100))],
+    ):
+        parsed.clear()
+        machine = follow(written(stream(*deltas), tools=FUNCTIONS)[0])
+        assert sum(event["type"].endswith(".delta") for event in machine.events) == 100
+        assert len(parsed) <= 5
 
 
 def test_an_answer_without_a_word_is_complete() -> None:

@@ -29,5 +29,5 @@ terminal event. OpenAI has none for cancelled responses; theirs is `response.inc
 (`sse.DeltaTemplate`). Chunks of a stream differ in one string: once a chunk was parsed and brought nothing but text,
 the bytes around that text are its outline (`outline.py`), and chunks that fit it are not parsed again; their string
 goes out as it came. Everything else is parsed once (`chunks.py`). ``python -m benchmarks.responses`` measures it:
-1 to 4 µs a token.
+1 to 4 µs a token; probabilities of tokens, where they are asked for, cost more than that.
 """
