@@ -1,0 +1,92 @@
+"""Server-sent events in both directions: a provider's are cut out of its bytes, ours are made of templates.
+
+Source: WHATWG HTML, 9.2.6.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any, Final
+
+import orjson
+
+_PADDED: Final = 16
+"""Deltas that hide their length are padded to a multiple of so many bytes."""
+
+
+class Splitter:
+    """Cuts a stream into events, however it comes. Carriage returns are dropped: JSON has none of its own."""
+
+    __slots__ = ("_rest",)
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The whole events that are there now, each without the empty line behind it."""
+        if b"\r" in data:
+            data = data.replace(b"\r", b"")
+        if self._rest:
+            data = self._rest + data
+        events = data.split(b"\n\n")
+        self._rest = events.pop()
+        return events
+
+    def end(self) -> bytes:
+        """What came behind the last whole event."""
+        rest, self._rest = self._rest, b""
+        return rest
+
+
+def payload(event: bytes) -> bytes:
+    """The data of an event; b"" for a comment."""
+    if event.startswith(b"data: ") and b"\n" not in event:
+        return event[6:]
+    lines = [line[5:].removeprefix(b" ") for line in event.split(b"\n") if line.startswith(b"data:")]
+    return b"\n".join(lines)
+
+
+class DeltaTemplate:
+    """The bytes of a kind of delta event: all but its number, its text and what follows the text."""
+
+    __slots__ = ("head", "middle", "tail")
+
+    def __init__(self, type: str, place: dict[str, Any], tail: bytes = b"") -> None:
+        """`place` is the item and the part; `tail` are fields behind the delta, as JSON that begins with a comma."""
+        self.head = f'event: {type}\ndata: {{"type":"{type}","sequence_number":'.encode()
+        self.middle = b"," + orjson.dumps(place)[1:-1] + b',"delta":'
+        self.tail = tail
+
+
+class EventLog:
+    """Numbers events and keeps their bytes until they are taken."""
+
+    __slots__ = ("_obfuscate", "_pieces", "sequence")
+
+    def __init__(self, sequence: int = 0, obfuscate: bool = False) -> None:
+        self.sequence = sequence
+        """The number of the next event."""
+        self._obfuscate = obfuscate
+        self._pieces: list[bytes] = []
+
+    def event(self, type: str, fields: dict[str, Any]) -> None:
+        """Write an event."""
+        data = orjson.dumps({"type": type, "sequence_number": self.sequence, **fields})
+        self.sequence += 1
+        self._pieces.append(b"event: %b\ndata: %b\n\n" % (type.encode(), data))
+
+    def delta(self, template: DeltaTemplate, encoded: bytes, tail: bytes | None = None) -> None:
+        """Write a delta whose text is JSON already."""
+        if tail is None:
+            tail = template.tail
+        if self._obfuscate:
+            padding = secrets.token_hex(_PADDED)[: _PADDED - len(encoded) % _PADDED]
+            tail = b'%b,"obfuscation":"%b"' % (tail, padding.encode())
+        self._pieces.append(b"%b%d%b%b%b}\n\n" % (template.head, self.sequence, template.middle, encoded, tail))
+        self.sequence += 1
+
+    def take(self) -> bytes:
+        """All that was written since the last time."""
+        data = b"".join(self._pieces)
+        self._pieces.clear()
+        return data

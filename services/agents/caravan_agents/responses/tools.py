@@ -1,0 +1,222 @@
+"""The tools of a request: which we serve, and what a model is offered of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from caravan_contracts.errors import InvalidRequest
+from openai.types.responses import (
+    CustomTool,
+    FileSearchTool,
+    FunctionTool,
+    ToolChoiceMcp,
+    WebSearchPreviewTool,
+    WebSearchTool,
+)
+from openai.types.responses.tool import Mcp
+
+from caravan_agents.responses.checks import a_list, a_name, an_object, conform, contradiction, needed, wrong
+
+_SEARCH: Final = {
+    "web_search": WebSearchTool,
+    "web_search_2025_08_26": WebSearchTool,
+    "web_search_preview": WebSearchPreviewTool,
+    "web_search_preview_2025_03_11": WebSearchPreviewTool,
+}
+_SERVED: Final[dict[str, Any]] = {
+    "function": FunctionTool,
+    "custom": CustomTool,
+    "mcp": Mcp,
+    "file_search": FileSearchTool,
+    **_SEARCH,
+}
+_UNSERVED: Final = frozenset(
+    {
+        "code_interpreter",
+        "image_generation",
+        "computer",
+        "computer_use",
+        "computer_use_preview",
+        "local_shell",
+        "shell",
+        "apply_patch",
+        "namespace",
+        "tool_search",
+        "programmatic_tool_calling",
+    }
+)
+_NAMED: Final = frozenset({"function", "custom"})
+_MODES: Final = frozenset({"auto", "none", "required"})
+_MAX_TOOLS: Final = 128
+_MAX_FUNCTION: Final = 64
+"""Characters of a function's name that every provider takes."""
+CUSTOM_ARGUMENT: Final = "input"
+"""The one argument of the function that a custom tool is for the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A function as the model sees it, and the tool of the request that it stands for."""
+
+    function: dict[str, Any]
+    """``{name, description, parameters[, strict]}`` of chat completions."""
+    type: str
+    """Of the tool: function, custom, mcp, web_search …"""
+    tool: str
+    """The name that the tool has in the request, or at its MCP server."""
+    server_label: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the model calls it."""
+        return str(self.function["name"])
+
+
+def same_type(one: str, other: str) -> bool:
+    """Whether two names of a tool's type mean the same tool: web_search has several."""
+    return one == other or (one in _SEARCH and other in _SEARCH)
+
+
+def mcp_function(server_label: str, name: str) -> str:
+    """What the model calls the tool of an MCP server: names of two servers stay apart."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", f"{server_label}__{name}")[:_MAX_FUNCTION]
+
+
+def read_tools(value: Any) -> tuple[dict[str, Any], ...]:
+    """The tools of a request. Raises InvalidRequest; a tool that is not served is named."""
+    if value is None:
+        return ()
+    tools = a_list(value, "tools")
+    if len(tools) > _MAX_TOOLS:
+        raise wrong("tools", f"at most {_MAX_TOOLS} tools")
+    seen: set[tuple[str, str]] = set()
+    for at, tool in enumerate(tools):
+        where = f"tools[{at}]"
+        key = _read_tool(an_object(tool, where), where)
+        if key in seen:
+            raise contradiction(where, f"'{where}': there is already a tool {key[1]!r}")
+        if key[1]:
+            seen.add(key)
+    return tuple(tools)
+
+
+def _read_tool(tool: dict[str, Any], where: str) -> tuple[str, str]:
+    """What must not be there twice."""
+    kind = needed(tool, "type", where)
+    _refuse_unserved(kind, f"{where}.type")
+    if kind not in _SERVED:
+        raise wrong(f"{where}.type", "one of " + ", ".join(sorted(_SERVED)))
+    if kind in _NAMED:
+        a_name(needed(tool, "name", where), f"{where}.name")
+    conform(_SERVED[kind], tool, where)
+    if kind == "mcp":
+        if (tool.get("server_url") is None) == (tool.get("connector_id") is None):
+            raise contradiction(f"{where}.server_url", f"'{where}' has either 'server_url' or 'connector_id'")
+        return "mcp", tool["server_label"]
+    return ("named", tool["name"]) if kind in _NAMED else (kind, "")
+
+
+def _refuse_unserved(type: Any, where: str) -> None:
+    if isinstance(type, str) and type in _UNSERVED:
+        raise InvalidRequest(
+            f"the tool {type!r} is not served here: use function, custom, mcp, web_search or file_search",
+            param=where,
+            code="unsupported_tool",
+        )
+
+
+def read_tool_choice(value: Any, tools: Sequence[dict[str, Any]]) -> str | dict[str, Any]:
+    """Which tools the model may or must use. Raises InvalidRequest, also when it names one that is not there."""
+    if value is None:
+        return "auto"
+    if isinstance(value, str):
+        if value not in _MODES:
+            raise wrong("tool_choice", "'auto', 'none', 'required' or an object")
+        if value == "required" and not tools:
+            raise contradiction("tool_choice", "'tool_choice' is 'required', but there are no 'tools'")
+        return value
+    choice = an_object(value, "tool_choice")
+    if needed(choice, "type", "tool_choice") != "allowed_tools":
+        _check_named(choice, tools, "tool_choice")
+        return choice
+    if choice.get("mode") not in ("auto", "required"):
+        raise wrong("tool_choice.mode", "'auto' or 'required'")
+    allowed = a_list(needed(choice, "tools", "tool_choice"), "tool_choice.tools")
+    if not allowed:
+        raise wrong("tool_choice.tools", "a list that is not empty")
+    for at, one in enumerate(allowed):
+        where = f"tool_choice.tools[{at}]"
+        needed(an_object(one, where), "type", where)
+        _check_named(one, tools, where)
+    return choice
+
+
+def _check_named(choice: dict[str, Any], tools: Sequence[dict[str, Any]], where: str) -> None:
+    kind = choice["type"]
+    _refuse_unserved(kind, f"{where}.type")
+    if kind not in _SERVED:
+        raise wrong(f"{where}.type", "'allowed_tools' or one of " + ", ".join(sorted(_SERVED)))
+    if kind in _NAMED:
+        needed(choice, "name", where)
+    if kind == "mcp":
+        conform(ToolChoiceMcp, choice, where)
+    if not any(_names(choice, tool) for tool in tools):
+        name = choice.get("name") if kind in _NAMED else choice.get("server_label", kind)
+        raise contradiction(where, f"'{where}' names {name!r}, which is not among the 'tools'")
+
+
+def _names(choice: dict[str, Any], tool: dict[str, Any]) -> bool:
+    """Whether this tool of the request is the one that a choice names."""
+    if not same_type(choice["type"], tool["type"]):
+        return False
+    if choice["type"] in _NAMED:
+        return bool(choice.get("name") == tool["name"])
+    return choice["type"] != "mcp" or bool(choice["server_label"] == tool["server_label"])
+
+
+def offered(tools: Sequence[dict[str, Any]]) -> Iterator[Offered]:
+    """The tools that the client runs, as functions. Those that run on the server are known to whoever runs them."""
+    for tool in tools:
+        if tool["type"] == "function":
+            parameters = tool.get("parameters") or {"type": "object", "properties": {}}
+            function = {"name": tool["name"], "parameters": parameters}
+            for field in ("description", "strict"):
+                if tool.get(field) is not None:
+                    function[field] = tool[field]
+            yield Offered(function, "function", tool["name"])
+        elif tool["type"] == "custom":
+            yield Offered(_custom(tool), "custom", tool["name"])
+
+
+def _custom(tool: dict[str, Any]) -> dict[str, Any]:
+    grammar = tool.get("format") or {}
+    text = tool.get("description") or ""
+    if grammar.get("type") == "grammar":
+        text = f"{text}\n\nThe input follows this {grammar['syntax']} grammar:\n{grammar['definition']}".lstrip()
+    argument = {"type": "string", "description": "The whole input, as plain text."}
+    return {
+        "name": tool["name"],
+        "description": text,
+        "parameters": {
+            "type": "object",
+            "properties": {CUSTOM_ARGUMENT: argument},
+            "required": [CUSTOM_ARGUMENT],
+            "additionalProperties": False,
+        },
+    }
+
+
+def chosen(choice: dict[str, Any]) -> Callable[[Offered], bool]:
+    """Whether a tool that the model is offered is meant by a choice, or by an entry of allowed_tools."""
+
+    def meant(one: Offered) -> bool:
+        if not same_type(choice["type"], one.type):
+            return False
+        if choice["type"] == "mcp":
+            return choice["server_label"] == one.server_label and choice.get("name") in (None, one.tool)
+        return choice["type"] not in _NAMED or choice.get("name") == one.tool
+
+    return meant
