@@ -20,6 +20,7 @@ from caravan_contracts import registry as r
 from caravan_contracts import routing as ro
 from caravan_contracts import subjects as s
 from caravan_contracts.inference import MODELS, Verb
+from caravan_contracts.responses import Recall, ResponseVerb
 from caravan_contracts.work import QUEUES
 
 GATEWAY: Final = "gateway"
@@ -80,10 +81,12 @@ class Channel:
 
 
 ANYBODY: Final = ("*",)
-CALLERS: Final = (GATEWAY, INFERENCE, OPERATOR, REPLAY)
+CALLERS: Final = (GATEWAY, INFERENCE, AGENTS, OPERATOR, REPLAY)
 """Who may ask for inference with a principal of its choice."""
 WORKERS: Final = (INFERENCE, REPLAY)
 """Who may serve a provider."""
+STREAMERS: Final = (*WORKERS, AGENTS)
+"""Who answers in streams of frames, and says how many slots it has for that."""
 
 
 def _inference() -> list[Channel]:
@@ -181,6 +184,25 @@ def _prompts() -> list[Channel]:
     ]
 
 
+def _responses() -> list[Channel]:
+    told = {
+        ResponseVerb.RESPOND: "a response; the body is that of POST /v1/responses, untouched; header Caravan-Call",
+        ResponseVerb.RECALL: "stored responses: one, many, what went into one, forget one",
+    }
+    return [
+        Channel(
+            name=f"agents.{verb}.at",
+            address=s.at_template(AGENTS, verb),
+            pattern=Pattern.STREAM,
+            publishers=(GATEWAY,),
+            subscribers=(AGENTS,),
+            summary=summary,
+            request=Recall if verb is ResponseVerb.RECALL else None,
+        )
+        for verb, summary in told.items()
+    ]
+
+
 def _work() -> list[Channel]:
     rows = []
     for queue in QUEUES:
@@ -239,13 +261,14 @@ CHANNELS: Final[tuple[Channel, ...]] = (
     ),
     *_conversations(),
     *_prompts(),
+    *_responses(),
     *_work(),
     Channel(
         "control",
         f"{s.PREFIX}.ctl.{{worker}}.{{stream}}",
         Pattern.CONTROL,
         CALLERS,
-        WORKERS,
+        STREAMERS,
         "acknowledge, resend and cancel of one stream: kind and sequence number, 5 bytes",
     ),
     Channel(
@@ -261,7 +284,7 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         "worker.presence",
         s.PRESENCE,
         Pattern.FACT,
-        WORKERS,
+        STREAMERS,
         CALLERS,
         "a worker's providers, slots and state, four times a second",
     ),
@@ -270,7 +293,7 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         s.PRESENCE_WANTED,
         Pattern.FACT,
         CALLERS,
-        WORKERS,
+        STREAMERS,
         "somebody new asks every worker to say who it is",
     ),
     Channel(

@@ -37,6 +37,8 @@ from caravan_agents.conversations.service import ConversationService
 from caravan_agents.prompts import handlers as prompts
 from caravan_agents.prompts import store as prompt_store
 from caravan_agents.prompts.service import PromptService
+from caravan_agents.responses.store import ResponseStore
+from caravan_agents.serving import Serving
 from caravan_agents.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -68,16 +70,20 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         counts = Counts()
         broker = brokers.make(options, counts)
         verbs.install(broker, service, completions.VERBS)
-        verbs.install(broker, _conversations(postgres, settings), conversations.VERBS)
-        verbs.install(broker, _prompts(postgres, settings), prompts.VERBS)
+        kept = _conversations(postgres, settings)
+        templates = prompt_store.Store(postgres, settings.prompt_versions)
+        verbs.install(broker, ConversationService(kept, settings.item_bytes), conversations.VERBS)
+        verbs.install(broker, PromptService(templates, settings.prompt_bytes), prompts.VERBS)
+        serving = Serving(nats, instance, settings, ResponseStore(postgres, kept, settings.item_bytes), templates)
+        leave.push_async_callback(serving.close)
         asked = verbs.endpoints([*completions.VERBS, *conversations.VERBS, *prompts.VERBS])
         discovery = Discovery(
             nats,
             "caravan-agents",
             instance,
             "what is remembered of conversations with models, and what is said to them",
-            [*asked, Endpoint(_QUEUE, COMPLETIONS.subject, "", {"mode": "work queue"})],
-            lambda verb: consumer.stats if verb == _QUEUE else counts.of(verbs.subject(verb)),
+            [*asked, *serving.endpoints(), Endpoint(_QUEUE, COMPLETIONS.subject, "", {"mode": "work queue"})],
+            lambda verb: consumer.stats if verb == _QUEUE else serving.stats(verb) or counts.of(verbs.subject(verb)),
         )
         ready = asyncio.Event()
 
@@ -103,24 +109,23 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         ):
             leave.push_async_callback(cancel_and_wait, task)
         await consumer.start()
+        await serving.start()
         await discovery.start()
         ready.set()
         log.info("agents %s is up", instance)
         await stop.wait()
-        log.info("draining: %d jobs under way", len(consumer))
+        log.info("draining: %d jobs and %d responses under way", len(consumer), serving.active)
         await discovery.stop()
         await asyncio.gather(
-            consumer.drain(settings.drain_seconds), brokers.drain(broker, settings.drain_seconds, counts)
+            consumer.drain(settings.drain_seconds),
+            brokers.drain(broker, settings.drain_seconds, counts),
+            serving.drain(settings.drain_seconds),
         )
 
 
-def _conversations(postgres: Postgres, settings: Settings) -> ConversationService:
+def _conversations(postgres: Postgres, settings: Settings) -> conversation_store.Store:
     bounds = conversation_store.Bounds(settings.conversation_items, settings.conversation_bytes)
-    return ConversationService(conversation_store.Store(postgres, bounds), settings.item_bytes)
-
-
-def _prompts(postgres: Postgres, settings: Settings) -> PromptService:
-    return PromptService(prompt_store.Store(postgres, settings.prompt_versions), settings.prompt_bytes)
+    return conversation_store.Store(postgres, bounds)
 
 
 async def _prepare(postgres: Postgres) -> bool:

@@ -20,6 +20,11 @@ def no_item(id: str, conversation: str, param: str = "item_id") -> NotFound:
     return NotFound(f"there is no item {id[:200]!r} in the conversation {conversation!r}", param=param)
 
 
+def no_response(id: str, param: str = "response_id") -> NotFound:
+    """There is none of that id, or it is another tenant's, or it was not to be stored."""
+    return NotFound(f"there is no response {id[:200]!r}", param=param)
+
+
 def no_prompt(id: str, version: int | None = None, param: str = "prompt_id") -> NotFound:
     """There is none of that id, or it is another tenant's, or it has no such version."""
     if version is None:

@@ -33,3 +33,10 @@ class Settings(ServiceSettings, DatabaseSettings):
     """Of one template of a prompt, as JSON."""
     prompt_versions: int = Field(1_000, ge=1, le=100_000, validation_alias="CARAVAN_AGENTS_PROMPT_VERSIONS")
     """Versions of one prompt."""
+    redis_url: str = Field("", validation_alias="REDIS_URL", repr=False)
+    redis_url_file: str = Field("", validation_alias="REDIS_URL_FILE")
+    """Where bodies lie that are too large for the bus; without one they are refused."""
+    responses_at_once: int = Field(256, ge=1, le=65_536, validation_alias="CARAVAN_AGENTS_RESPONSES_AT_ONCE")
+    """Responses made at once."""
+    recalls_at_once: int = Field(64, ge=1, le=65_536, validation_alias="CARAVAN_AGENTS_RECALLS_AT_ONCE")
+    """Questions about stored responses answered at once."""

@@ -43,7 +43,8 @@ FROM unnest($3::text[], $4::bytea[]) WITH ORDINALITY AS given (id, object, place
 """
 _READ = """
 SELECT i.object FROM agents_conversations c LEFT JOIN agents_conversation_items i
-ON i.conversation = c.number AND i.object IS NOT NULL WHERE c.tenant = $1 AND c.id = $2 ORDER BY i.position
+ON i.conversation = c.number AND i.object IS NOT NULL AND ($3::integer IS NULL OR i.position < $3)
+WHERE c.tenant = $1 AND c.id = $2 ORDER BY i.position
 """
 _PLACE = """
 SELECT number, (SELECT position FROM agents_conversation_items WHERE conversation = number AND id = $3) AS place
@@ -133,13 +134,15 @@ class Store:
         async with self._joined(connection) as joined:
             return await self._append(joined, tenant, id, items)
 
-    async def read(self, tenant: str, id: str, connection: Connection | None = None) -> list[dict[str, Any]]:
-        """Every item, in order."""
+    async def read(
+        self, tenant: str, id: str, connection: Connection | None = None, before: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Every item, in order; only those in front of the position `before` when it is given."""
         if connection is not None:
-            rows = await connection.fetch(_READ, tenant, _known(id), timeout=_LARGE_SECONDS)
+            rows = await connection.fetch(_READ, tenant, _known(id), before, timeout=_LARGE_SECONDS)
         else:
             async with self._postgres.acquire() as own:
-                rows = await own.fetch(_READ, tenant, _known(id), timeout=_LARGE_SECONDS)
+                rows = await own.fetch(_READ, tenant, _known(id), before, timeout=_LARGE_SECONDS)
         if not rows:
             raise no_conversation(id)
         return [orjson.loads(row["object"]) for row in rows if row["object"] is not None]
