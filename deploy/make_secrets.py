@@ -27,7 +27,7 @@ def main(root: Path) -> None:
     database = f"postgresql://caravan:{quote(postgres, safe='')}@postgres:5432/caravan\n"
     for service in ("registry", "agents"):
         write(root / service / "database-url", database)
-    for service in ("gateway", "registry", "inference"):
+    for service in SERVICES:
         write(root / service / "redis-url", f"redis://:{quote(valkey, safe='')}@valkey:6379/0\n")
     bus_keys(root)
 

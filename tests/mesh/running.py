@@ -80,8 +80,8 @@ class RunningMesh:
     def pid(self, name: str) -> int:
         return int(next(c["pid"] for c in self.state["children"] if c["name"] == name))
 
-    def slots_used(self) -> dict[str, float]:
-        """Requests under way, by inference worker."""
+    def slots_used(self, service: str = "inference") -> dict[str, float]:
+        """Requests under way, by worker of the service."""
 
         def used(name: str) -> float:
             port = self.state["ports"][f"ops-{name}"]
@@ -90,11 +90,11 @@ class RunningMesh:
             return sum(float(line.split()[-1]) for line in lines if line.startswith("caravan_slots_used"))
 
         names = [child["name"] for child in self.state["children"]]
-        return {name: used(name) for name in names if name.startswith("inference")}
+        return {name: used(name) for name in names if name.startswith(service)}
 
-    def busiest(self) -> str:
-        """The inference worker with the most requests."""
-        used = self.slots_used()
+    def busiest(self, service: str = "inference") -> str:
+        """The worker of the service with the most requests."""
+        used = self.slots_used(service)
         return max(used, key=lambda name: used[name])
 
     def kill9(self, name: str) -> int:

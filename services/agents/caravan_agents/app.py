@@ -95,7 +95,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             return consumer.problem if ready.is_set() else "waiting for PostgreSQL"
 
         if settings.ops_port:
-            ops = OpsServer(settings.ops_host, settings.ops_port, not_ready)
+            ops = OpsServer(settings.ops_host, settings.ops_port, not_ready, serving.refresh)
             ops.start()
             leave.callback(ops.stop)
         prepared = await before(stop, _prepare(postgres))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from caravan_bus import metrics
 from caravan_bus.discovery import Endpoint, EndpointStats
 from caravan_bus.inference import InferenceClient
 from caravan_bus.nats import NatsTransport
@@ -60,6 +61,14 @@ class Serving:
     def stats(self, name: str) -> EndpointStats | None:
         """Of one of :meth:`endpoints`; None when it is none of them."""
         return self._server.stats.get(name.removeprefix("at-")) if name.startswith("at-") else None
+
+    def refresh(self) -> None:
+        """Say in metrics what is under way."""
+        for name, load in self._slots.loads().items():
+            metrics.SLOTS.labels(name).set(load.slots)
+            metrics.SLOTS_USED.labels(name).set(load.used)
+        metrics.STREAMS_OPEN.set(self._server.active)
+        metrics.RESENDS.set(self._server.resends)
 
     async def start(self) -> None:
         """Ask and answer from here on."""

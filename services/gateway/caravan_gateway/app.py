@@ -28,7 +28,7 @@ from caravan_bus.work.jetstream import JetStreamQueue
 from caravan_bus.work.outbox import Outbox, OutboxOptions
 from caravan_contracts import VERSION
 from caravan_contracts import subjects as s
-from caravan_contracts.channels import GATEWAY, INFERENCE
+from caravan_contracts.channels import AGENTS, GATEWAY, INFERENCE
 from caravan_contracts.inference import Verb
 from caravan_contracts.work import COMPLETIONS
 from caravan_storage.blobs import RedisClaims
@@ -45,9 +45,11 @@ from caravan_gateway import (
     prompts,
     providers,
     rerank_alpha,
+    responses,
     routes,
     stored,
 )
+from caravan_gateway.agent_runs import AgentRuns
 from caravan_gateway.agents import Agents
 from caravan_gateway.asgi import App
 from caravan_gateway.auth import Authenticator
@@ -99,6 +101,9 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     routing = RoutingState(control, instance)
     router = Router(control, inbox, table, settings.admission())
     client = InferenceClient(view, router, claims, Storing(outbox), routing)
+    agents_table = PresenceTable(control, AGENTS, s.inbox_prefix(GATEWAY, f"{instance}-agents-probe"))
+    agents_router = Router(control, inbox, agents_table, settings.admission())
+    runs = AgentRuns(agents_router, claims)
     watch = Watch()
     special = Special(client, view, settings, redis_url)
 
@@ -125,13 +130,18 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     agents = Agents(requester)
     app.include_router(conversations.router(resources, agents))
     app.include_router(prompts.router(resources, agents))
+    app.include_router(responses.router(resources, runs))
     openapi.install(app)
     hot = {
         path: CompletionRoute(verb, path, client, special, auth, watch, settings)
         for path, verb in openapi.ROUTES.items()
     }
     alpha = CompletionRoute(Verb.RERANK, rerank_alpha.PATH, client, special, auth, watch, settings)
-    hot_routes: dict[str, App] = {**hot, rerank_alpha.PATH: rerank_alpha.AlphaRerank(alpha, settings)}
+    hot_routes: dict[str, App] = {
+        **hot,
+        rerank_alpha.PATH: rerank_alpha.AlphaRerank(alpha, settings),
+        responses.PATH: responses.ResponsesRoute(runs, alpha),
+    }
     open_to_all = settings.api_keys_file is None and not settings.allow_anonymous
     config = uvicorn.Config(
         Edge(
@@ -139,7 +149,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             app,
             settings.body_timeout,
             own_pages_only=open_to_all,
-            shared=(stored.PATH,),
+            shared=(stored.PATH, responses.PATH),
             larger={conversations.PATH: conversations.MAX_BODY},
         ),
         http=Connection,
@@ -171,8 +181,10 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     await view.start()
     await inbox.start()
     await table.start()
+    await agents_table.start()
     await routing.start()
     await router.start()
+    await agents_router.start()
     await discovery.start()
     # with several gateways on one port, the kernel would hand connections to one that knows no model yet
     await before(stop, view.wait_loaded(_PATIENCE))
@@ -194,8 +206,10 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     await special.close(leaves - asyncio.get_running_loop().time())
     await outbox.close(_LAST_SECONDS)
     await jetstream.close()
+    await agents_router.close()
     await router.close()
     await routing.close()
+    await agents_table.close()
     await table.close()
     await inbox.close()
     await view.close()

@@ -20,6 +20,7 @@ from caravan_contracts.errors import CaravanError, ClientGone, InvalidRequest, U
 from caravan_contracts.inference import Summary, Verb
 
 from caravan_gateway import answering, asgi, client_ids
+from caravan_gateway.agent_runs import AgentRun
 from caravan_gateway.asgi import Headers, Receive, Scope, Send
 from caravan_gateway.auth import Authenticator
 from caravan_gateway.connection import Line
@@ -34,17 +35,18 @@ from caravan_gateway.watch import Watch, Watched
 log = logging.getLogger(__name__)
 
 MAX_ANSWER = 64 * 1024 * 1024
-_NONE: Headers = []
+NO_HEADERS: Headers = []
 _PROVIDER_DATA = (b"x-llamastack-provider-data", b"x-ogx-provider-data", b"x-llamastack-providerdata")
 
 
 @dataclass(slots=True)
-class _Progress:
+class Progress:
     """How far a request came, for the one place that ends it."""
 
     watched: Watched | None = None
     asked: Asked | None = None
     followed: Following | Attached | None = None
+    run: AgentRun | None = None
     started: bool = False
     status: int = 500
     began: float = 0.0
@@ -65,6 +67,8 @@ class CompletionRoute:
         watch: Watch,
         settings: Settings,
     ) -> None:
+        self.parts = (client, special, auth, watch, settings)
+        """For a route that is much the same."""
         self._verb = verb
         self._route = route
         self._client = client
@@ -79,7 +83,7 @@ class CompletionRoute:
         began = time.perf_counter()
         headers: dict[bytes, bytes] = dict(scope["headers"])
         request_id = "req_" + tracing.new_id()
-        progress = _Progress(began=began)
+        progress = Progress(began=began)
         hop = tracing.edge(
             f"POST {self._route}",
             headers.get(b"traceparent", b"").decode("latin-1"),
@@ -108,10 +112,7 @@ class CompletionRoute:
         finally:
             if progress.watched is not None:
                 self._watch.remove(progress.watched)
-            if progress.asked is not None:
-                await self._client.finish(progress.asked)
-            if progress.followed is not None:
-                progress.followed.leave()
+            await self._finish(progress)
         if failure is not None:
             await self._fail(failure, progress, send, request_id)
             self._note(failure, request_id, headers)
@@ -125,7 +126,7 @@ class CompletionRoute:
         receive: Receive,
         send: Send,
         request_id: str,
-        progress: _Progress,
+        progress: Progress,
         hop: tracing.Hop,
     ) -> None:
         principal = self._auth.who(headers.get(b"authorization", b""), headers.get(b"x-api-key", b""))
@@ -145,16 +146,7 @@ class CompletionRoute:
         watched.deadline = context.deadline
         progress.began = time.perf_counter()
         provider_data = _provider_data(headers)
-        source: Source
-        if self._special.concerns(headers):
-            found = await self._special.find(
-                Wanted(self._verb, body, headers, context, provider_data, self._finish_run)
-            )
-            progress.asked, progress.followed = found.asked, found.followed
-            source, streams, more = found.source, found.stream, found.headers
-        else:
-            progress.asked = asked = await self._client.ask(self._verb, body, context, provider_data)
-            source, streams, more = asked.stream, asked.facts.stream, _NONE
+        source, streams, more = await self._begin(progress, body, headers, context, provider_data)
         line: Line | None = scope.pop("caravan_line", None)
         if not streams:
             answer = await source.read_all(MAX_ANSWER)
@@ -175,7 +167,25 @@ class CompletionRoute:
         watched.streaming = False
         await send({"type": "http.response.body", "body": last})
 
-    async def _fail(self, error: CaravanError, progress: _Progress, send: Send, request_id: str) -> None:
+    async def _begin(
+        self,
+        progress: Progress,
+        body: bytes,
+        headers: dict[bytes, bytes],
+        context: RequestContext,
+        provider_data: dict[str, str] | None,
+    ) -> tuple[Source, bool, Headers]:
+        """Ask: where the answer comes from, whether it streams, and more headers for it."""
+        if self._special.concerns(headers):
+            found = await self._special.find(
+                Wanted(self._verb, body, headers, context, provider_data, self._finish_run)
+            )
+            progress.asked, progress.followed = found.asked, found.followed
+            return found.source, found.stream, found.headers
+        progress.asked = asked = await self._client.ask(self._verb, body, context, provider_data)
+        return asked.stream, asked.facts.stream, NO_HEADERS
+
+    async def _fail(self, error: CaravanError, progress: Progress, send: Send, request_id: str) -> None:
         if isinstance(error, ClientGone):
             progress.status = 499
             return
@@ -189,8 +199,19 @@ class CompletionRoute:
             return
         if progress.watched is not None and progress.watched.streaming:
             progress.watched.streaming = False
-            last = progress.watched.unsent + b"data: " + error.to_json() + b"\n\n"
+            last = progress.watched.unsent + self._event(error, progress)
             await progress.watched.end({"type": "http.response.body", "body": last})
+
+    async def _finish(self, progress: Progress) -> None:
+        """It is over, well or not."""
+        if progress.asked is not None:
+            await self._client.finish(progress.asked)
+        if progress.followed is not None:
+            progress.followed.leave()
+
+    def _event(self, error: CaravanError, progress: Progress) -> bytes:
+        """The last event of a stream that broke."""
+        return b"data: " + error.to_json() + b"\n\n"
 
     def _note(self, failure: CaravanError, request_id: str, headers: dict[bytes, bytes]) -> None:
         metrics.ERRORS.labels(failure.code or failure.type).inc()
@@ -200,7 +221,7 @@ class CompletionRoute:
             told["client_request_id"] = given
         log.log(level, "%s: %s", failure.code, failure.message, extra=told)
 
-    def _account(self, progress: _Progress, began: float) -> None:
+    def _account(self, progress: Progress, began: float) -> None:
         metrics.HTTP_REQUESTS.labels(self._route, "POST", str(progress.status)).inc()
         self._seconds.observe(time.perf_counter() - began)
         if progress.asked is not None:
@@ -242,14 +263,14 @@ def _provider_data(headers: dict[bytes, bytes]) -> dict[str, str] | None:
     return None
 
 
-def _begun(progress: _Progress, source: Source, request_id: str, more: Headers) -> Headers:
+def _begun(progress: Progress, source: Source, request_id: str, more: Headers) -> Headers:
     """The answer is there: its headers."""
     progress.first_byte = time.perf_counter()
     progress.started, progress.status = True, 200
     return [*_named(progress, request_id), *answering.from_target(source.target, source.attempts), *more]
 
 
-def _named(progress: _Progress, request_id: str) -> Headers:
+def _named(progress: Progress, request_id: str) -> Headers:
     return [(b"x-request-id", request_id.encode()), answering.processing(progress.began)]
 
 

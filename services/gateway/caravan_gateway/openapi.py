@@ -8,7 +8,7 @@ from caravan_contracts.inference import Verb
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from caravan_gateway import rerank_alpha
+from caravan_gateway import rerank_alpha, responses
 
 ROUTES = {
     "/v1/chat/completions": Verb.CHAT,
@@ -50,6 +50,9 @@ def install(app: FastAPI) -> None:
             for path, verb in ROUTES.items():
                 made["paths"].setdefault(path, {})["post"] = _operation(verb)
             made["paths"].update(rerank_alpha.document())
+            made["paths"].setdefault(responses.PATH, {})["post"] = _described(
+                "response", "Responses", "A response, streamed or whole", ["input"], True
+            )
             app.openapi_schema = made
         return app.openapi_schema
 
@@ -58,6 +61,10 @@ def install(app: FastAPI) -> None:
 
 def _operation(verb: Verb) -> dict[str, Any]:
     summary, needed = _TEXT[verb]
+    return _described(verb.value, "Inference", summary, needed, verb in _STREAMING)
+
+
+def _described(name: str, tag: str, summary: str, needed: list[str], streams: bool) -> dict[str, Any]:
     body = {
         "type": "object",
         "required": ["model", *needed],
@@ -68,19 +75,19 @@ def _operation(verb: Verb) -> dict[str, Any]:
         "additionalProperties": True,
         "description": "OpenAI's request; fields that Caravan does not know pass through to the provider",
     }
-    if verb in _STREAMING:
+    if streams:
         body["properties"]["stream"] = {"type": "boolean", "default": False}  # type: ignore[index]
     error = {
         "description": "an error",
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
     }
     ok: dict[str, Any] = {"application/json": {"schema": {"type": "object"}}}
-    if verb in _STREAMING:
+    if streams:
         ok["text/event-stream"] = {"schema": {"type": "string"}}
     return {
-        "tags": ["Inference"],
+        "tags": [tag],
         "summary": summary,
-        "operationId": f"create_{verb.value}",
+        "operationId": f"create_{name}",
         "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
         "responses": {"200": {"description": "OpenAI's answer", "content": ok}, "default": error},
     }
