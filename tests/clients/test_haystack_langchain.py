@@ -36,6 +36,30 @@ first = ChatPromptTemplate.from_template("Extract the specs from: {x}") | llm | 
 chain = first | (lambda text: {"x": text}) | ChatPromptTemplate.from_template("As JSON: {x}") | llm | StrOutputParser()
 print(json.dumps([chain.invoke({"x": "16GB RAM"}), "".join(c.content for c in llm.stream("hi"))]))
 """
+RESPONSES = """
+import json, sys
+from langchain_core.messages import HumanMessage, ToolMessage
+from langchain_core.output_parsers import StrOutputParser
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_openai import ChatOpenAI
+from openai import OpenAI
+base = sys.argv[1] + "/v1"
+client = OpenAI(base_url=base, api_key="none")
+asked = client.responses.create(model="up/plain", input="Extract technical specs from: 16GB RAM and 1TB SSD")
+llm = ChatOpenAI(base_url=base, api_key="none", model="up/plain", use_responses_api=True, output_version="v0")
+first = ChatPromptTemplate.from_template("Extract the specs from: {x}") | llm | StrOutputParser()
+chain = first | (lambda text: {"x": text}) | ChatPromptTemplate.from_template("As JSON: {x}") | llm | StrOutputParser()
+def weather(city: str) -> str:
+    "The weather in a city."
+    return "sunny"
+tools = ChatOpenAI(base_url=base, api_key="none", model="up/tools", use_responses_api=True).bind_tools([weather])
+question = HumanMessage("weather in Paris?")
+called = tools.invoke([question])
+call = called.tool_calls[0]
+answer = llm.invoke([question, called, ToolMessage(weather(**call["args"]), tool_call_id=call["id"])])
+streamed = "".join(chunk.text for chunk in llm.stream("hi"))
+print(json.dumps([asked.output_text, chain.invoke({"x": "16GB RAM"}), call["name"], answer.text, streamed]))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +102,8 @@ def test_haystacks_llama_stack_generator(python: str, mesh: RunningMesh) -> None
 
 def test_langchains_chat_openai(python: str, mesh: RunningMesh) -> None:
     assert run(python, LANGCHAIN, mesh) == ["w0 w1 w2 w3 ", "w0 w1 w2 w3 "]
+
+
+def test_openais_responses_and_langchain_over_them(python: str, mesh: RunningMesh) -> None:
+    words = "w0 w1 w2 w3 "
+    assert run(python, RESPONSES, mesh) == [words, words, "weather", words, words]

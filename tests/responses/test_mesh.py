@@ -212,3 +212,17 @@ def test_a_worker_that_dies_in_mid_stream_leaves_no_false_end(mesh: RunningMesh,
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     assert last["type"] == "error" and last["message"] and last["code"]
     mesh.until(mesh.all_ready)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_a_model_has_no_room_for_is_left_out_only_if_that_is_wished(
+    http: httpx.Client, upstream: ScriptedUpstream, stream: bool
+) -> None:
+    turns = [{"role": "user", "content": f"turn {number}"} for number in range(6)]
+    asked = {"model": "up/room-3", "input": [{"role": "system", "content": "rule"}, *turns], "stream": stream}
+    answer = http.post("/v1/responses", json={**asked, "truncation": "auto"})
+    assert answer.status_code == 200 and '"status":"completed"' in answer.text
+    assert [content for _, content in said(upstream)] == ["rule", "turn 4", "turn 5"]
+    answer = http.post("/v1/responses", json={**asked, "truncation": "disabled"})
+    assert "context_length_exceeded" in answer.text or "too many tokens" in answer.text
+    assert '"status":"completed"' not in answer.text and len(said(upstream)) == 7

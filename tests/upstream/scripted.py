@@ -14,6 +14,7 @@
     nodone, nofinish a stream without [DONE]; one that simply ends
     notjson          200 with something that is no JSON
     half             200 with the first half of a JSON object, whether a stream was asked for or not
+    room-3           refuses more than 3 messages, as too long for the model
     big-500          an answer of 500 KiB
     tools, logprobs  what their name says
 
@@ -177,6 +178,9 @@ class ScriptedUpstream:
             self.open -= 1
 
     async def _refuse(self, request: web.Request, name: str, number: str) -> web.StreamResponse | None:
+        if name == "room" and len(request[_RECORDED].body["messages"]) > int(number):
+            error = {"message": "too many tokens", "type": "invalid_request_error", "code": "context_length_exceeded"}
+            return web.json_response({"error": error}, status=400)
         if name == "status":
             error = {"message": f"scripted {number}", "type": "scripted_type", "param": "x", "code": "scripted_code"}
             headers = {"Retry-After": "2"} if number == "429" else {}

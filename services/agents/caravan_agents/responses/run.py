@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ import orjson
 from caravan_bus.inference import Asked, InferenceClient
 from caravan_bus.stream.sender import StreamSender
 from caravan_contracts.context import RequestContext
-from caravan_contracts.errors import CaravanError, InvalidRequest
+from caravan_contracts.errors import CaravanError, ContextLengthExceeded, InvalidRequest
 from caravan_contracts.inference import JSON_BODY, Summary, Usage, Verb
 
 from caravan_agents.prompts.store import Store as Prompts
@@ -25,6 +25,7 @@ from caravan_agents.responses.items import Item
 from caravan_agents.responses.messages import to_messages
 from caravan_agents.responses.request import ResponseRequest, read_request
 from caravan_agents.responses.store import ResponseStore
+from caravan_agents.responses.truncating import TRIES, shortened
 from caravan_agents.responses.turn import Turn
 
 _OWN: Final = frozenset({"function", "custom"})
@@ -53,18 +54,45 @@ class Run:
         self._tenant = context.principal.tenant
         self._credentials = dict(credentials) or None
         self._sender = sender
+        self._asked: Asked | None = None
+        """The model's answer."""
 
     async def run(self, body: bytes) -> None:
         """All of it. Raises what is wrong with the request, and what kept the model from being asked."""
         request = await self._prepared(read_request(body))
-        messages = to_messages([*await self._history(request), *request.input], request.instructions)
+        items = [*await self._history(request), *request.input]
         response = ResponseObject(new_id("resp"), int(time.time()), request)
-        writer = EventWriter(response)
-        asked = await self._parts.client.ask(Verb.CHAT, chat_body(request, messages), self._context, self._credentials)
         try:
-            await self._answer(request, writer, asked)
+            asked = await self._ask(request, items)
+            await self._answer(request, items, EventWriter(response), asked)
         finally:
+            await self._leave()
+
+    async def _ask(self, request: ResponseRequest, items: Sequence[Item]) -> Asked:
+        """Returns once a worker accepted."""
+        await self._leave()
+        body = chat_body(request, to_messages(items, request.instructions))
+        self._asked = asked = await self._parts.client.ask(Verb.CHAT, body, self._context, self._credentials)
+        return asked
+
+    async def _leave(self) -> None:
+        if self._asked is not None:
+            asked, self._asked = self._asked, None
             await self._parts.client.finish(asked)
+
+    async def _first(self, request: ResponseRequest, items: Sequence[Item], asked: Asked) -> tuple[Asked, bytes]:
+        """The beginning of the answer, and whose it is. A model that has no room for all of it is asked again with
+        less, if that is wished."""
+        for _ in range(TRIES):
+            try:
+                return asked, await asked.stream.read()
+            except ContextLengthExceeded:
+                less = shortened(items) if request.truncation == "auto" else None
+                if less is None:
+                    raise
+                items = less
+            asked = await self._ask(request, items)
+        return asked, await asked.stream.read()
 
     async def _prepared(self, request: ResponseRequest) -> ResponseRequest:
         """With its prompt put in. Raises InvalidRequest for what is not served, NotFound for a prompt that is not."""
@@ -98,7 +126,7 @@ class Run:
             return await store.history(self._tenant, request.previous_response_id)
         return []
 
-    async def _answer(self, request: ResponseRequest, writer: EventWriter, asked: Asked) -> None:
+    async def _answer(self, request: ResponseRequest, items: Sequence[Item], writer: EventWriter, asked: Asked) -> None:
         began = time.perf_counter()
         first = 0.0
         # of an answer that is no stream the events go nowhere; what they are made of is kept all the same
@@ -107,7 +135,7 @@ class Run:
         failure: dict[str, Any] | None = None
         turn: Turn | None = None
         try:
-            data = await asked.stream.read()
+            asked, data = await self._first(request, items, asked)
             first = (time.perf_counter() - began) * 1000
             if not feeding.take(data):
                 await feeding.room()
