@@ -57,6 +57,12 @@ def test_the_openai_client_prints_the_stream_and_its_usage(environment: dict[str
     assert (done.stdout, done.returncode) == (f"{words(120)}\n{cost}\n", 0), done.stderr
 
 
+def test_prompts_are_chained_over_responses(environment: dict[str, str]) -> None:
+    done = python(environment, "e06_prompt_chaining.py")
+    lines = [f"{name}: {words(80)}" for name in ("extracted", "transformed", "in words")]
+    assert (done.stdout.splitlines(), done.returncode) == (lines, 0), done.stderr
+
+
 def test_a_python_service_reads_the_stream_from_the_bus(environment: dict[str, str]) -> None:
     done = python(environment, "e03_internal_service.py")
     assert (done.stdout, done.returncode) == (f"{words(60)}\n", 0), done.stderr

@@ -1,6 +1,6 @@
 """A scripted upstream: an OpenAI-compatible server whose behaviour is the model's name.
 
-    plain            `max_tokens` tokens (default 4), then stop
+    plain            `max_tokens` or `max_completion_tokens` tokens (default 4), then stop
     slow-50          the same, 50 ms before each token
     crlf, split      the same, with CRLF line ends; cut in the middle of events
     status-503       that status with an OpenAI error (429 with Retry-After: 2)
@@ -289,7 +289,7 @@ class ScriptedUpstream:
             yield b"data: [DONE]"
 
     def _count(self, body: Any) -> int:
-        return int(body.get("max_tokens") or 4)
+        return int(body.get("max_tokens") or body.get("max_completion_tokens") or 4)
 
     def _words(self, body: Any) -> list[str]:
         return [f"w{i} " for i in range(self._count(body))]
