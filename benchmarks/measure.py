@@ -15,7 +15,7 @@ from benchmarks import proc
 from benchmarks.errors import BenchmarkError
 from benchmarks.results import Cost, Load, Measured, Pair
 from benchmarks.scenarios import PATH, Scenario
-from benchmarks.server import Server
+from benchmarks.server import CARAVAN, Server
 from benchmarks.upstream import Upstream
 
 DIRECT_SECONDS = 1.5
@@ -37,9 +37,10 @@ class Bench:
     def _measure(self, scenario: Scenario, server: Server) -> Measured:
         window = (scenario.warm, scenario.measure, scenario.ramp)
         with tempfile.NamedTemporaryFile("w", suffix=".json") as body:
-            body.write(scenario.body(server.prefix))
+            path = scenario.path if server.name == CARAVAN else PATH
+            body.write(scenario.body(path, server.prefix))
             body.flush()
-            arguments = [server.port, scenario.connections, *window, scenario.tokens, PATH, body.name, *server.headers]
+            arguments = [server.port, scenario.connections, *window, scenario.tokens, path, body.name, *server.headers]
             return self._run(scenario, [str(self.loadgen), *map(str, arguments)], server)
 
     def _run(self, scenario: Scenario, command: Sequence[str], server: Server) -> Measured:

@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.scenarios import SCENARIOS
-from benchmarks.server import Server
+from benchmarks.server import CARAVAN, Server
 
 PROVIDER = "bench"
 START_TIMEOUT, STOP_TIMEOUT, MODELS_TIMEOUT = 120.0, 60.0, 30.0
-ROLES = {"gateway": "gateway", "nats": "nats", "inference": "worker"}
+ROLES = {"gateway": "gateway", "nats": "nats", "inference": "worker", "agents": "agents"}
 """Part of the mesh -> the column it is counted in. Everything else of the mesh is ``rest``: it stands beside the path
 of a request (registry, PostgreSQL, Valkey, the launcher)."""
 
@@ -70,7 +70,7 @@ def _described(status: dict[str, Any]) -> Server:
         if part["name"] == name or part["name"].startswith(name + "-")
     }
     port = urlsplit(str(status["urls"]["gateway"])).port or 80
-    return Server("caravan", port, int(status["pid"]), roles, prefix=f"{PROVIDER}/")
+    return Server(CARAVAN, port, int(status["pid"]), roles, prefix=f"{PROVIDER}/")
 
 
 def _wait_for_models(url: str) -> None:

@@ -169,7 +169,7 @@ def running_peer(peer: Peer, folder: Path, upstream_port: int) -> Iterator[Serve
 
 
 def _wait_until_it_answers(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
-    body = SCENARIOS[0].body(server.prefix).encode()
+    body = SCENARIOS[0].body(prefix=server.prefix).encode()
     headers = {"content-type": "application/json"}
     last = time.monotonic() + START_SECONDS
     why: object = ""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-ON_THE_PATH = ("gateway", "nats", "worker")
+ON_THE_PATH = ("gateway", "nats", "worker", "agents")
 PEER = "peer"
 """The column of a server that is not Caravan."""
 

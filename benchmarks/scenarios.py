@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, replace
 
 PATH = "/v1/chat/completions"
+RESPONSES = "/v1/responses"
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,14 @@ class Scenario:
     """Seconds over which the connections start: paced streams that began together would pulse together."""
     image: int = 0
     """Bytes of an image in the prompt, as base64."""
+    path: str = PATH
+    """What is asked of the mesh. The upstream alone, and others, are always asked for a chat completion."""
 
-    def body(self, prefix: str = "") -> str:
+    def body(self, path: str = PATH, prefix: str = "") -> str:
         """The request; ``prefix`` is what the mesh puts before the upstream's model name."""
+        if path == RESPONSES:
+            said = {"input": "Hello, how are you?", "max_output_tokens": self.tokens or 16}
+            return json.dumps({"model": prefix + self.model, **said, "stream": bool(self.tokens)})
         content: object = "Hello, how are you?"
         if self.image:
             picture = "data:image/png;base64," + "QUJD" * (self.image // 4)
@@ -58,4 +64,7 @@ SCENARIOS = (
     Scenario("stream_c32", "burst stream, C = 32", "fake", 128, 32, 1.5, 3.5),
     Scenario("paced_c100", "20 ms stream, C = 100", "fake-20ms", 128, 100, 0.3, 4.0, 2.6),
     Scenario("paced_c300", "20 ms stream, C = 300", "fake-20ms", 128, 300, 0.3, 4.0, 2.6),
+    Scenario("response_c1", "response, C = 1", "fake", 0, 1, 0.5, 2.5, path=RESPONSES),
+    Scenario("response_c32", "response, C = 32", "fake", 0, 32, 1.0, 3.0, path=RESPONSES),
+    Scenario("response_stream_c32", "burst of response events, C = 32", "fake", 128, 32, 1.5, 3.5, path=RESPONSES),
 )

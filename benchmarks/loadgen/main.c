@@ -28,7 +28,7 @@ enum { DRAIN_US = 10000000 };  // open answers may finish for this long after th
 typedef struct {
   int fd, tokens;
   bool busy, in_stamp;
-  long sent_at, last_token_at, stamp;
+  long sent_at, last_token_at, stamp, last_stamp;
   Answer answer;
 } Conn;
 
@@ -58,6 +58,7 @@ static void ask(Conn *c) {
   answer_begin(&c->answer);
   c->tokens = 0;
   c->in_stamp = false;
+  c->last_stamp = 0;
   c->sent_at = now_us();
   c->busy = true;
   busy++;
@@ -108,6 +109,7 @@ static void token(Conn *c) {
   }
   c->tokens++;
   c->last_token_at = now;
+  c->last_stamp = c->stamp;
 }
 
 static void find_tokens(void *context, const char *bytes, long n) {
@@ -117,7 +119,7 @@ static void find_tokens(void *context, const char *bytes, long n) {
       c->stamp = c->stamp * 10 + *bytes - '0';
     } else if (c->in_stamp) {
       c->in_stamp = false;
-      token(c);
+      if (c->stamp > c->last_stamp) token(c);  // the last events of a response repeat all of its text
     } else if (*bytes == '@') {
       c->in_stamp = true;
       c->stamp = 0;

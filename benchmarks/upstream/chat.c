@@ -62,7 +62,8 @@ static bool stream_head(Conn *c) {
 }
 
 bool chat_begin(Conn *c, const char *body) {
-  c->total = atoi(field(body, "\"max_tokens\""));
+  const char *most = field(body, "\"max_tokens\"");
+  c->total = atoi(*most ? most : field(body, "\"max_completion_tokens\""));
   const char *model = field(body, "\"model\"");
   snprintf(c->model, sizeof c->model, "%.*s", (int)strcspn(model + (*model == '"'), "\""), model + (*model == '"'));
   const char *delay = strrchr(c->model, '-');  // a model named "...-20ms" pauses so long between its tokens

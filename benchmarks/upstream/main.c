@@ -3,7 +3,7 @@
 // usage: upstream          prints "PORT n", the free loopback port it serves
 //
 //   GET anything                  a model list
-//   POST /v1/chat/completions     "max_tokens": N tokens; plain or, with "stream": true, server-sent events;
+//   POST /v1/chat/completions     "max_tokens" or "max_completion_tokens": N tokens; plain or, with "stream": true, server-sent events;
 //                                 a model named "...-<D>ms" pauses D ms between tokens, others do not
 //
 // A stream sends one token per send(2); at no delay all streams advance by one token in turn, as a batching engine
