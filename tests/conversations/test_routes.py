@@ -14,9 +14,9 @@ from openai import APIStatusError, BadRequestError, NotFoundError, OpenAI
 from openai.types.conversations import Conversation, ConversationItem
 from pydantic import TypeAdapter
 
-from tests.conversations.conftest import connect
 from tests.conversations.examples import EXAMPLES, example, message
 from tests.mesh.running import RunningMesh
+from tests.mesh.tenants import connect
 
 OFFICIAL: TypeAdapter[Any] = TypeAdapter(ConversationItem)
 NOWHERE = "conv_" + "0" * 48

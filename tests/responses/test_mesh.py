@@ -12,7 +12,7 @@ import pytest
 from openai import OpenAI
 
 from tests.mesh.running import RunningMesh
-from tests.responses.conftest import connect
+from tests.mesh.tenants import connect
 from tests.responses.machine import follow
 from tests.upstream.scripted import ScriptedUpstream
 

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import asyncio
+import logging
+from typing import Final, Protocol
+
+from caravan_contracts.errors import CaravanError
+
+log = logging.getLogger(__name__)
+
+INLINE_LIMIT: Final = 256 * 1024
+"""Larger bodies travel as a claim check."""
+_RELEASE_SECONDS: Final = 2.0
 
 
 class Claims(Protocol):
@@ -19,3 +29,12 @@ class Claims(Protocol):
     async def release(self, line: str) -> None:
         """Forget it before its time."""
         ...
+
+
+async def give_up(claims: Claims, line: str) -> None:
+    """Forget a body, if that can be done soon; otherwise its time ends it."""
+    try:
+        async with asyncio.timeout(_RELEASE_SECONDS):
+            await claims.release(line)
+    except (CaravanError, TimeoutError) as error:
+        log.info("a body stays in Redis until its time is over: %r", error)

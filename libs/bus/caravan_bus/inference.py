@@ -14,12 +14,12 @@ from caravan_contracts.inference import CallSpec, Verb
 from caravan_contracts.openai import RequestFacts, read_request
 
 from caravan_bus.catalog import Route
+from caravan_bus.claims import INLINE_LIMIT as INLINE_LIMIT
 from caravan_bus.claims import Claims as Claims
 from caravan_bus.registry_view import RegistryView
 from caravan_bus.router import Router
 from caravan_bus.routing import selection
 from caravan_bus.routing.attempts import Attempts
-from caravan_bus.routing.call import INLINE_LIMIT as INLINE_LIMIT
 from caravan_bus.routing.call import Call, Request
 from caravan_bus.routing.failover import Failover
 from caravan_bus.routing.properties import Properties

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import orjson
-from caravan_bus.claims import Claims
+from caravan_bus.claims import INLINE_LIMIT, Claims, give_up
 from caravan_bus.router import Outbound, RoutedStream, Router
 from caravan_bus.stream.reader import Sink
 from caravan_contracts import headers as h
@@ -17,9 +17,8 @@ from caravan_contracts.errors import RequestTooLarge
 from caravan_contracts.inference import CallSpec, Summary
 from caravan_contracts.responses import RECALLS, RUNS, Recall, ResponseVerb
 
-INLINE_LIMIT: Final = 256 * 1024
-"""Larger bodies travel as a claim check."""
-MAX_ANSWER: Final = 64 * 1024 * 1024
+from caravan_gateway.source import MAX_ANSWER
+
 _NUMBER: Final = re.compile(rb'"sequence_number":\s*(\d+)')
 
 
@@ -106,8 +105,8 @@ class AgentRun:
         """Give up what is left of it."""
         self.stream.cancel()
         if self.claims is not None and self.claim:
-            await self.claims.release(self.claim)
-            self.claim = ""
+            claim, self.claim = self.claim, ""
+            await give_up(self.claims, claim)
 
 
 @dataclass(slots=True)
@@ -137,7 +136,7 @@ class AgentRuns:
             return AgentRun(AgentStream(await self.router.send(outbound), spec), self.claims, claim)
         except BaseException:  # a client that went away, too
             if self.claims is not None and claim:
-                await self.claims.release(claim)
+                await give_up(self.claims, claim)
             raise
 
     async def recall(self, asked: Recall, context: RequestContext) -> bytes:

@@ -28,13 +28,12 @@ from caravan_gateway.idempotency.attached import Attached
 from caravan_gateway.idempotency.following import Following
 from caravan_gateway.sending import Sending
 from caravan_gateway.settings import Settings
-from caravan_gateway.source import Source
+from caravan_gateway.source import MAX_ANSWER, Source
 from caravan_gateway.special import Special, Wanted
 from caravan_gateway.watch import Watch, Watched
 
 log = logging.getLogger(__name__)
 
-MAX_ANSWER = 64 * 1024 * 1024
 NO_HEADERS: Headers = []
 _PROVIDER_DATA = (b"x-llamastack-provider-data", b"x-ogx-provider-data", b"x-llamastack-providerdata")
 

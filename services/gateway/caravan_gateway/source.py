@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Protocol
+from typing import Final, Protocol
 
 from caravan_bus.stream.reader import Sink
 from caravan_contracts.errors import CaravanError
 
 from caravan_gateway.kept import Origin
+
+MAX_ANSWER: Final = 64 * 1024 * 1024
+"""Bytes of one that does not stream."""
 
 
 class Source(Protocol):

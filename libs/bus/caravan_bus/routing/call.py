@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -17,16 +15,11 @@ from caravan_contracts.inference import SERVICE, CallSpec, Verb
 from caravan_contracts.openai import RequestFacts
 
 from caravan_bus import tracing
-from caravan_bus.claims import Claims
+from caravan_bus.claims import INLINE_LIMIT, Claims, give_up
 from caravan_bus.router import Outbound, RoutedStream, Router
 from caravan_bus.routing.targets import Candidate
 
-log = logging.getLogger(__name__)
-
-INLINE_LIMIT: Final = 256 * 1024
-"""Larger bodies travel as a claim check."""
 _AFFINITY_BYTES: Final = 512
-_RELEASE_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +94,7 @@ class Call:
         if self._claims is None:
             return
         while self._claimed:
-            claim = self._claimed.pop()
-            try:
-                async with asyncio.timeout(_RELEASE_SECONDS):
-                    await self._claims.release(claim)
-            except (CaravanError, TimeoutError) as error:
-                log.info("a body stays in Redis until its time is over: %r", error)
+            await give_up(self._claims, self._claimed.pop())
 
     async def _packed(self, other: bytes | None) -> tuple[bytes, str]:
         """The body and its claim, one of which is empty."""

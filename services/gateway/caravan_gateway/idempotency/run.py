@@ -20,13 +20,13 @@ from caravan_gateway.idempotency.claim import Claim, RunLost, Scope
 from caravan_gateway.idempotency.store import RunStore
 from caravan_gateway.idempotency.writing import Writing
 from caravan_gateway.kept import Origin
+from caravan_gateway.source import MAX_ANSWER
 
 log = logging.getLogger(__name__)
 
 Ask = Callable[[], Awaitable[Asked]]
 Finish = Callable[[Asked], Awaitable[None]]
 
-MAX_ANSWER: Final = 64 * 1024 * 1024
 KEEP_PATIENCE: Final = 1.0
 """How long the end of an answer waits until it is kept."""
 _CLOSE_SECONDS: Final = 5.0
