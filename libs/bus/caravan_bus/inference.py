@@ -14,7 +14,6 @@ from caravan_contracts.inference import CallSpec, Verb
 from caravan_contracts.openai import RequestFacts, read_request
 
 from caravan_bus.catalog import Route
-from caravan_bus.claims import INLINE_LIMIT as INLINE_LIMIT
 from caravan_bus.claims import Claims as Claims
 from caravan_bus.registry_view import RegistryView
 from caravan_bus.router import Router
