@@ -6,6 +6,7 @@ nothing behind. What was applied is remembered with its checksum in ``schema_mig
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import re
@@ -13,8 +14,9 @@ from dataclasses import dataclass
 from importlib import resources
 
 from asyncpg.exceptions import DataError, IntegrityConstraintViolationError, SyntaxOrAccessError
-from caravan_contracts.errors import CaravanError
+from caravan_contracts.errors import CaravanError, DependencyDown
 
+from caravan_storage.backoff import pauses
 from caravan_storage.postgres import Connection, Postgres
 
 log = logging.getLogger(__name__)
@@ -88,6 +90,20 @@ async def migrate(postgres: Postgres, service: str, migrations: list[Migration])
             for migration in migrations
             if await _apply(connection, service, migration, applied.get(migration.version))
         ]
+
+
+async def migrate_once_there(postgres: Postgres, service: str, package: str) -> bool:
+    """Apply the migrations of `package` as soon as PostgreSQL is there; True. Raises MigrationError."""
+    files = load(package)
+    for pause in pauses():
+        try:
+            await migrate(postgres, service, files)
+        except DependencyDown as error:
+            log.info("waiting for PostgreSQL: %s", error.message)
+            await asyncio.sleep(pause)
+        else:
+            break
+    return True
 
 
 async def _apply(connection: Connection, service: str, migration: Migration, row: Connection | None) -> bool:

@@ -110,6 +110,7 @@ class Postgres:
                         command_timeout=self._options.command_timeout,
                         max_inactive_connection_lifetime=60.0,
                         init=_prepare,
+                        connection_class=_Plain,
                         server_settings={"application_name": "caravan"},
                     )
         return self._pool
@@ -128,6 +129,17 @@ class Postgres:
         return DependencyDown(
             f"PostgreSQL at {self._place} cannot be used now: {reason.splitlines()[0]}", retry_after=2
         )
+
+
+class _Plain(asyncpg.Connection):  # type: ignore[misc]
+    """A connection that is given back as it is: nobody changes its session, and asking the server to make sure of that
+    would cost each use a round trip."""
+
+    __slots__ = ()
+
+    def get_reset_query(self) -> str:
+        """Nothing."""
+        return ""
 
 
 async def _prepare(connection: Connection) -> None:
