@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -269,11 +270,12 @@ async def test_the_event_loop_never_waits_for_the_model(provider: LlamaCpp) -> N
             worst = max(worst, loop.time() - due)
         return worst
 
-    stop = asyncio.Event()
+    stop, began = asyncio.Event(), time.monotonic()
     watch = asyncio.create_task(longest_turn(stop))
-    await asyncio.gather(*(ask(provider, user("word " * 20, max_tokens=8)) for _ in range(3)))
+    await asyncio.gather(*(ask(provider, user("word " * 20, max_tokens=8)) for _ in range(6)))
+    took = time.monotonic() - began
     stop.set()
-    assert await watch < 0.15
+    assert await watch < took / 3, "one of its calls held the loop up"
 
 
 async def test_tokens_are_written_as_they_come(provider: LlamaCpp) -> None:

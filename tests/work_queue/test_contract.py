@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from caravan_bus.work.consumer import Consumer, ConsumerOptions
 from caravan_bus.work.outbox import Outbox, OutboxOptions
-from caravan_bus.work.queue import Depth, Job, JobRefused, QueueFull
+from caravan_bus.work.queue import Delivery, Depth, Job, JobRefused, QueueFull, TryLater
 from caravan_contracts.errors import CaravanError, DependencyDown, RequestTooLarge
 
 from tests.work_queue.places import Place, eventually, job
@@ -98,6 +98,24 @@ async def test_a_full_queue_refuses_and_keeps_what_it_has(place: Place) -> None:
     consumer = Consumer(queue, worker, QUICK)
     await consumer.start()
     await eventually(lambda: len(worker.did) == kept)
+    await consumer.drain(1.0)
+
+
+async def test_a_worker_without_jobs_is_ready_as_soon_as_its_queue_is_there(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue, looked = await place.connect(), asyncio.Event()
+
+    async def nothing(most: int, seconds: float) -> list[Delivery]:
+        looked.set()
+        return await asyncio.Event().wait() and []
+
+    monkeypatch.setattr(queue, "take", nothing)
+    consumer = Consumer(queue, Worker(), QUICK)
+    assert consumer.problem
+    await consumer.start()
+    await asyncio.wait_for(looked.wait(), 10)
+    assert not consumer.problem
     await consumer.drain(1.0)
 
 
@@ -216,6 +234,33 @@ async def test_a_job_that_nobody_can_do_is_put_aside_at_once(place: Place) -> No
     await queue.send(job("bad"))
     await eventually(lambda: empty(place))
     assert await place.dead() == [("bad", "it is no job of ours")]
+    await consumer.drain(1.0)
+
+
+async def test_a_job_that_is_given_back_comes_again_when_its_pause_is_over(place: Place) -> None:
+    queue, worker = await place.connect(), Worker()
+    worker.fail = {"later": [TryLater("not now", retry_after=0.5)]}
+    consumer = Consumer(queue, worker, ConsumerOptions(at_once=1, first_pause=0.01, longest_pause=0.05))
+    await consumer.start()
+    began = asyncio.get_running_loop().time()
+    await queue.send(job("later"))
+    await queue.send(job("other"))
+    await eventually(lambda: worker.did == ["other"])  # its pause keeps no slot
+    await eventually(lambda: worker.did == ["other", "later"])
+    assert asyncio.get_running_loop().time() - began > 0.4
+    await eventually(lambda: empty(place))
+    assert await place.dead() == []
+    await consumer.drain(1.0)
+
+
+async def test_a_job_that_is_given_back_for_ever_ends_among_the_dead(place: Place) -> None:
+    queue, worker = await place.connect(), Worker()
+    worker.fail = {"never": [TryLater("not now", retry_after=0.01) for _ in range(9)]}
+    consumer = Consumer(queue, worker, QUICK)
+    await consumer.start()
+    await queue.send(job("never"))
+    await eventually(lambda: empty(place))
+    assert await place.dead() == [("never", "not now")]
     await consumer.drain(1.0)
 
 

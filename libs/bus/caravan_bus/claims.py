@@ -6,7 +6,10 @@ import asyncio
 import logging
 from typing import Final, Protocol
 
-from caravan_contracts.errors import CaravanError
+from caravan_contracts import headers as h
+from caravan_contracts.errors import CaravanError, DependencyDown
+
+from caravan_bus.transport import Message
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +32,16 @@ class Claims(Protocol):
     async def release(self, line: str) -> None:
         """Forget it before its time."""
         ...
+
+
+async def body_of(message: Message, claims: Claims | None) -> bytes:
+    """What a message says, be it inline or claimed. Raises DependencyDown, and what :meth:`Claims.claim` raises."""
+    line = message.headers.get(h.CLAIM)
+    if not line:
+        return message.data
+    if claims is None:
+        raise DependencyDown("this worker has no Redis to fetch a large body from; set REDIS_URL")
+    return await claims.claim(line)
 
 
 async def give_up(claims: Claims, line: str) -> None:

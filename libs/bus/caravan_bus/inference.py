@@ -39,6 +39,11 @@ class Asked:
     call: Call
 
     @property
+    def streams(self) -> bool:
+        """Whether the answer is a stream of events."""
+        return self.facts.stream
+
+    @property
     def spec(self) -> CallSpec:
         """What the worker that serves it was told."""
         return self.stream.spec

@@ -46,5 +46,5 @@ def configure(level: str, format: str, service: str, instance: str) -> None:
     else:
         handler.setFormatter(logging.Formatter(f"%(asctime)s %(levelname)-7s {service} %(name)s: %(message)s"))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for noisy in ("httpx", "asyncio", "nats", "aiohttp.access"):
+    for noisy in ("httpx", "httpx2", "asyncio", "nats", "aiohttp.access"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))

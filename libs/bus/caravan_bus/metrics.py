@@ -129,12 +129,14 @@ WORK_PUBLISHED = Counter(
     "Jobs this process published: kept (confirmed), retried (once more for each try), lost",
     ("queue", "outcome"),
 )
+RUNS_HELD = Gauge("caravan_runs_held", "Responses with a journal that this process makes now")
+RUNS_TAKEN = Counter("caravan_runs_taken_total", "Responses that this process took over from another")
 WORK_UNCONFIRMED = Gauge(
     "caravan_work_unconfirmed", "Jobs of this process that the queue has not confirmed", ("queue",)
 )
 WORK_JOBS = Counter(
     "caravan_work_jobs_total",
-    "Jobs this worker had: done, waited (for a dependency), retried, buried (given up)",
+    "Jobs this worker had: done, waited (for a dependency), delayed (given back), retried, buried (given up)",
     ("queue", "outcome"),
 )
 WORK_WAITING = Gauge("caravan_work_waiting", "Jobs in the queue that no worker has", ("queue",))

@@ -21,6 +21,7 @@ from caravan_contracts import subjects as s
 from caravan_contracts.context import RequestContext
 from caravan_contracts.errors import (
     CaravanError,
+    ClientGone,
     DeadlineExceeded,
     DependencyDown,
     InvalidRequest,
@@ -168,6 +169,12 @@ class RoutedStream:
         """Give it up; harmless at any time."""
         if self._reader is not None:
             self._reader.cancel()
+        self._release()
+
+    def leave(self) -> None:
+        """Read no more, and leave it under way at its worker: somebody else goes on with it."""
+        if self._reader is not None:
+            self._reader.fail(ClientGone("this process leaves"))
         self._release()
 
     def _ended(self) -> None:

@@ -9,7 +9,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from caravan_contracts import VERSION, permissions
-from caravan_contracts.channels import CHANNELS, USERS, Channel, Pattern
+from caravan_contracts.channel import Channel, Pattern
+from caravan_contracts.channels import CHANNELS, USERS
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _PARAMETERS = {
@@ -172,6 +173,14 @@ def _request_headers() -> dict[str, Any]:
             h.BODY_SIZE: {
                 "type": "string",
                 "description": "bytes of a body that follows in parts on the control subject; foreign users only",
+            },
+            h.RESPONSE: {
+                "type": "string",
+                "description": "id that a response gets; asked for again under it, any worker goes on with it",
+            },
+            h.AFTER: {
+                "type": "string",
+                "description": "how many events of it have arrived; from the second time on",
             },
             h.CLAIM: {
                 "type": "string",

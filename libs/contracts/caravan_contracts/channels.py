@@ -6,78 +6,41 @@ subject that is missing here cannot be used at all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import Final
 
 from pydantic import BaseModel
 
 from caravan_contracts import completions as c
 from caravan_contracts import conversations as co
+from caravan_contracts import files as f
 from caravan_contracts import models as m
 from caravan_contracts import prompts as p
 from caravan_contracts import registry as r
+from caravan_contracts import response_verbs as responses
 from caravan_contracts import routing as ro
 from caravan_contracts import subjects as s
+from caravan_contracts.channel import Channel, Pattern
 from caravan_contracts.inference import MODELS, Verb
-from caravan_contracts.responses import Recall, ResponseVerb
+from caravan_contracts.response_operations import ResponseOperation, TokenCount
+from caravan_contracts.responses import Follow, Recall, ResponseVerb
 from caravan_contracts.work import QUEUES
 
 GATEWAY: Final = "gateway"
 REGISTRY: Final = "registry"
 INFERENCE: Final = "inference"
-AGENTS: Final = "agents"
+AGENTS: Final = responses.SERVICE
 """Makes responses, and keeps what was said with models and what is said to them."""
+FILES: Final = f.SERVICE
+"""Knows what clients have uploaded."""
 OPERATOR: Final = "operator"
 """The bus user of the command: looks, and asks as an administrator."""
 RECORDER: Final = "recorder"
 """Listens to requests and answers of others (``caravan record``); says nothing."""
 REPLAY: Final = "replay"
 """Answers as a provider from recordings, or asks what was recorded again (``caravan replay``)."""
-SERVICES: Final = (GATEWAY, REGISTRY, INFERENCE, AGENTS)
+SERVICES: Final = (GATEWAY, REGISTRY, INFERENCE, AGENTS, FILES)
 USERS: Final = (*SERVICES, OPERATOR, RECORDER, REPLAY)
-
-
-class Pattern(StrEnum):
-    """How a channel is used."""
-
-    REQUEST = "request"
-    """One JSON request, one JSON reply or a service error."""
-    STREAM = "stream"
-    """One request, a stream of frames to its reply inbox."""
-    PLAIN = "plain"
-    """One request, plain messages to its reply inbox: SSE events or one JSON body, then an empty message."""
-    CONTROL = "control"
-    FACT = "fact"
-    WORK = "work"
-    """A job for a work queue: JetStream keeps it and confirms that at the reply inbox, workers pull it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """One row of the table. `address` may hold ``{parameters}``; each is one subject token."""
-
-    name: str
-    address: str
-    pattern: Pattern
-    publishers: tuple[str, ...]
-    subscribers: tuple[str, ...]
-    summary: str
-    request: type[BaseModel] | None = None
-    """JSON of the request or fact; None = OpenAI's JSON body or bytes, as `summary` says."""
-    reply: type[BaseModel] | None = None
-    foreign: bool = False
-    """Whether foreign bus users may publish here, with their own tenant and name as the last tokens. Other parameters
-    are theirs to choose."""
-    queue: str = ""
-    """Queue group of the subscribers; "" = everybody hears it."""
-    observers: tuple[str, ...] = ()
-    """Who listens in without being asked: to the requests, and to the publishers' inboxes where the answers come."""
-
-    @property
-    def wildcard(self) -> str:
-        """The address with ``*`` for each parameter."""
-        return ".".join("*" if part.startswith("{") else part for part in self.address.split("."))
 
 
 ANYBODY: Final = ("*",)
@@ -184,23 +147,75 @@ def _prompts() -> list[Channel]:
     ]
 
 
+def _files() -> list[Channel]:
+    def one(verb: str, request: type[BaseModel], reply: type[BaseModel], summary: str) -> Channel:
+        return _request(verb, (GATEWAY,), request, reply, summary, FILES)
+
+    return [
+        one("begin_file", f.BeginFile, f.Place, "a place in the object store for a new file"),
+        one("finish_file", f.FinishFile, f.File, "its bytes are there: make the file"),
+        one("abandon_file", f.Abandon, f.Abandoned, "nothing will come of a place"),
+        one("list_files", f.ListFiles, f.FilePage, "files, page by page"),
+        one("get_file", f.GetFile, f.File, "one file"),
+        one("locate_file", f.LocateFile, f.LocatedFile, "one file, and where its bytes lie"),
+        one("delete_file", f.DeleteFile, f.FileDeleted, "forget it"),
+        one("create_upload", f.CreateUpload, f.Upload, "a file that will come in parts"),
+        one("begin_part", f.BeginPart, f.Place, "a place for a part of an upload"),
+        one("finish_part", f.FinishPart, f.UploadPart, "its bytes are there"),
+        one("abandon_part", f.Abandon, f.Abandoned, "nothing will come of the place of a part"),
+        one("complete_upload", f.CompleteUpload, f.Upload, "make a file of its parts"),
+        one("cancel_upload", f.CancelUpload, f.Upload, "no parts any more"),
+    ]
+
+
 def _responses() -> list[Channel]:
     told = {
         ResponseVerb.RESPOND: "a response; the body is that of POST /v1/responses, untouched; header Caravan-Call",
-        ResponseVerb.RECALL: "stored responses: one, many, what went into one, forget one",
+        ResponseVerb.RECALL: "stored responses: one, many, what went into one, forget one, end one before its time",
+        ResponseVerb.FOLLOW: "the events of a response that was made before, or is made elsewhere",
     }
-    return [
-        Channel(
-            name=f"agents.{verb}.at",
-            address=s.at_template(AGENTS, verb),
-            pattern=Pattern.STREAM,
-            publishers=(GATEWAY,),
-            subscribers=(AGENTS,),
-            summary=summary,
-            request=Recall if verb is ResponseVerb.RECALL else None,
+    bodies: dict[ResponseVerb, type[BaseModel]] = {ResponseVerb.RECALL: Recall, ResponseVerb.FOLLOW: Follow}
+    rows = [_operation(verb) for verb in ResponseOperation]
+    for verb, summary in told.items():
+        rows.append(
+            Channel(
+                name=f"agents.{verb}.at",
+                address=s.at_template(AGENTS, verb),
+                pattern=Pattern.STREAM,
+                publishers=(GATEWAY, AGENTS),
+                subscribers=(AGENTS,),
+                summary=summary,
+                request=bodies.get(verb),
+            )
         )
-        for verb, summary in told.items()
-    ]
+        rows.append(
+            Channel(
+                name=f"agents.{verb}.entry",
+                address=f"{s.request(AGENTS, verb)}.{{tenant}}.{{user}}",
+                pattern=Pattern.PLAIN,
+                publishers=(OPERATOR,),
+                subscribers=(AGENTS,),
+                foreign=True,
+                queue=AGENTS,
+                summary=f"{verb} for any NATS client: JSON in, SSE events or one JSON body out; frames when the header "
+                "Caravan-Window is there",
+                request=bodies.get(verb),
+            )
+        )
+    return rows
+
+
+def _operation(verb: ResponseOperation) -> Channel:
+    counts = verb is ResponseOperation.COUNT
+    return Channel(
+        name=f"agents.{verb}.at",
+        address=s.at_template(AGENTS, verb),
+        pattern=Pattern.STREAM,
+        publishers=(GATEWAY,),
+        subscribers=(AGENTS,),
+        summary="how many tokens an input has" if counts else "the summary that stands for a conversation, encrypted",
+        reply=TokenCount if counts else None,
+    )
 
 
 def _work() -> list[Channel]:
@@ -261,6 +276,7 @@ CHANNELS: Final[tuple[Channel, ...]] = (
     ),
     *_conversations(),
     *_prompts(),
+    *_files(),
     *_responses(),
     *_work(),
     Channel(
@@ -276,7 +292,7 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         f"{s.PREFIX}.ctl.{{worker}}.{{stream}}.{{tenant}}.{{user}}",
         Pattern.CONTROL,
         (OPERATOR,),
-        (INFERENCE,),
+        (INFERENCE, AGENTS),
         "the same for a stream of a foreign bus user; each frame that asks for it names it as its reply subject",
         foreign=True,
     ),
@@ -295,6 +311,14 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         CALLERS,
         STREAMERS,
         "somebody new asks every worker to say who it is",
+    ),
+    Channel(
+        "agents.cancelled",
+        s.RUN_CANCELLED,
+        Pattern.FACT,
+        (AGENTS,),
+        (AGENTS,),
+        "a response in the background is to end before its time: JSON [tenant, id]",
     ),
     Channel(
         "registry.changed",

@@ -10,6 +10,7 @@ CaravanError 500 server_error
 │   └── ModelNotFound
 ├── MethodNotAllowed 405
 ├── Conflict 409
+├── FailedDependency 424   (a server that the request itself names)
 ├── RateLimited 429
 │   └── TenantLimited          (by ourselves: the tenant's part of the waiting line is full)
 ├── ClientGone 499 (never sent)
@@ -217,6 +218,14 @@ class Conflict(CaravanError):
     code = "conflict"
 
 
+class FailedDependency(CaravanError):
+    """A server that the request names, such as an MCP server, could not be asked. Type and code are OpenAI's."""
+
+    status = 424
+    type = "external_connector_error"
+    code = "http_error"
+
+
 class RateLimited(CaravanError):
     """Too much at once; `retry_after` in seconds."""
 
@@ -309,3 +318,10 @@ class StreamInterrupted(CaravanError):
 
     status = 502
     code = "stream_interrupted"
+
+
+class CannotContinue(CaravanError):
+    """What was said of an answer is not known here any more: nobody can finish it."""
+
+    status = 502
+    code = "cannot_continue"

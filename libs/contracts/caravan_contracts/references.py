@@ -69,6 +69,8 @@ PLACEHOLDERS: Final = frozenset(
 
 PRIVATE_VARIABLES: Final = frozenset(
     {
+        "CARAVAN_AGENTS_SEARCH_KEY",
+        "CARAVAN_AGENTS_SEARCH_KEY_FILE",
         "CARAVAN_GATEWAY_API_KEYS_FILE",
         "DATABASE_URL",
         "DATABASE_URL_FILE",

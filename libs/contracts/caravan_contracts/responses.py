@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, Field
 
 from caravan_contracts.completions import Order
+from caravan_contracts.response_verbs import ResponseVerb as ResponseVerb
 
 RUNS: Final = "responses"
 RECALLS: Final = "recalls"
-"""What presence counts the slots of: responses that are made, and questions about those that were."""
-
-
-class ResponseVerb(StrEnum):
-    """What an agents worker does beside request and reply."""
-
-    RESPOND = "respond"
-    """The body is that of POST /v1/responses; the answer its events, or the whole object."""
-    RECALL = "recall"
-    """The body is a :class:`Recall`; the answer one JSON object."""
+FOLLOWS: Final = "follows"
+"""What presence counts the slots of: responses that are made, questions about those that were, and readers of events
+that are made elsewhere."""
 
 
 class Recall(BaseModel):
     """A question about stored responses."""
 
-    operation: Literal["get", "delete", "list", "input_items"]
+    operation: Literal["get", "delete", "list", "input_items", "cancel"]
     id: str = ""
     """Of the response; "" for a list."""
     after: str = ""
@@ -35,6 +28,16 @@ class Recall(BaseModel):
     model: str = ""
     """Only responses of this one."""
     include: list[str] = []
+
+
+class Follow(BaseModel):
+    """Who wants the events of a response."""
+
+    id: str
+    first: int = Field(0, ge=0)
+    """The number of the first event."""
+    include: list[str] = []
+    """As of a :class:`Recall`. Events come as they were told; what there is not is refused."""
 
 
 def list_object(rows: list[dict[str, Any]], has_more: bool) -> dict[str, Any]:

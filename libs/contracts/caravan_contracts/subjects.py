@@ -177,6 +177,8 @@ PRESENCE = event("worker", "presence")
 PRESENCE_WANTED = event("worker", "presence-wanted")
 REGISTRY_CHANGED = event("registry", "changed")
 REGISTRY_REVISION = event("registry", "revision")
+RUN_CANCELLED = event("agents", "cancelled")
+"""A run in the background is to end: JSON ``[tenant, id]``."""
 ROUTING_TARGET = event("routing", "target")
 ROUTING_LOAD = event("routing", "load")
 ROUTING_LINE = event("routing", "line")

@@ -49,6 +49,8 @@ class Queue:
     max_deliver: int = 20
     """Tries before a job is put aside as dead."""
     duplicate_window: float = 120.0
+    max_under_way: int = 1000
+    """Jobs that workers have or gave back to be delivered later; while there are so many, no other is delivered."""
     max_dead_bytes: int = 64 * 1024**2
     max_dead_age: float = 30 * DAY
 
@@ -98,7 +100,32 @@ COMPLETIONS: Final = Queue(
     max_parts_bytes=1024**3,
 )
 
-QUEUES: Final[tuple[Queue, ...]] = (COMPLETIONS,)
+RESPONSES: Final = Queue(
+    name="responses",
+    worker="agents",
+    publishers=("agents",),
+    summary="responses to be made in the background: JSON ``[tenant, id]`` of a run that PostgreSQL has",
+    max_bytes=64 * 1024**2,
+    ack_wait=5.0,
+    # how often a worker may die of a run is counted with the run: NATS itself may die, too
+    max_deliver=10_000,
+)
+
+WEBHOOKS: Final = Queue(
+    name="webhooks",
+    worker="agents",
+    publishers=("agents",),
+    summary="events to be posted to endpoints, one job for each event and endpoint",
+    max_job=16 * 1024,
+    # a try that fails is a matter of the endpoint and of time; this bound is for jobs that kill their workers
+    max_deliver=1000,
+    # what is known within an hour is known: whoever says twice that a response has ended makes one event of it
+    duplicate_window=3600.0,
+    # an endpoint that is away for days must not keep the others' events
+    max_under_way=1_000_000,
+)
+
+QUEUES: Final[tuple[Queue, ...]] = (COMPLETIONS, RESPONSES, WEBHOOKS)
 
 
 def publish_subjects(user: str) -> set[str]:

@@ -8,6 +8,7 @@ import sys
 
 from caravan_bus import logs, metrics, process, tracing
 from caravan_bus.discovery import Discovery, Endpoint, EndpointStats
+from caravan_bus.foreign.entry import ForeignEntry
 from caravan_bus.inference import InferenceClient
 from caravan_bus.nats import NatsOptions, connect
 from caravan_bus.ops import OpsServer
@@ -27,7 +28,7 @@ from caravan_contracts.inference import SERVICE
 from caravan_storage.blobs import RedisClaims
 from pydantic import ValidationError
 
-from caravan_inference.entry import VERBS, ForeignEntry
+from caravan_inference.entry import InferenceDesk
 from caravan_inference.pool import ProviderPool
 from caravan_inference.service import InferenceService
 from caravan_inference.settings import Settings
@@ -59,7 +60,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     routing = RoutingState(nats, worker)
     router = Router(nats, inbox, table)
     client = InferenceClient(view, router, claims, state=routing)
-    entry = ForeignEntry(nats, worker, view, client)
+    entry = ForeignEntry(nats, SERVICE, worker, InferenceDesk(view, client))
 
     def stats(name: str) -> EndpointStats:
         if name in entry.stats:
@@ -70,7 +71,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         return counted
 
     endpoints = [Endpoint(f"at-{verb}", at, "", {"mode": "frames"}) for verb, at in server.subjects.items()]
-    endpoints += [Endpoint(v, s.entry_wildcard(SERVICE, v), SERVICE, {"mode": "plain or frames"}) for v in VERBS]
+    endpoints += [Endpoint(v, at, SERVICE, {"mode": "plain or frames"}) for v, at in entry.subjects().items()]
     discovery = Discovery(nats, "caravan-inference", worker, "runs models", endpoints, stats)
 
     def not_ready() -> str:

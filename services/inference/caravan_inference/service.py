@@ -8,12 +8,12 @@ from collections.abc import Mapping
 
 import orjson
 from caravan_bus import metrics, tracing
-from caravan_bus.inference import Claims
+from caravan_bus.claims import Claims, body_of
 from caravan_bus.stream.sender import StreamSender
 from caravan_bus.stream.server import Inbound
 from caravan_contracts import headers as h
 from caravan_contracts import subjects as s
-from caravan_contracts.errors import CaravanError, DependencyDown, NoWorker
+from caravan_contracts.errors import CaravanError, NoWorker
 from caravan_contracts.inference import DONE_EVENT, SERVICE, Summary, Verb
 from caravan_contracts.registry import ModelType
 
@@ -67,12 +67,7 @@ class InferenceService:
 
     async def _read(self, inbound: Inbound, traceparent: str) -> Call:
         message = inbound.message
-        body = message.data
-        claim = message.headers.get(h.CLAIM)
-        if claim:
-            if self._claims is None:
-                raise DependencyDown("this worker has no Redis to fetch a large body from; set REDIS_URL")
-            body = await self._claims.claim(claim)
+        body = await body_of(message, self._claims)
         keys = message.headers.get(h.PROVIDER_DATA)
         credentials: Mapping[str, str] = orjson.loads(keys) if keys else {}
         context = inbound.context

@@ -4,6 +4,7 @@ A job is done when its handler returns, so the handler returns only when its res
 what becomes of the job:
 
 - :class:`JobRefused`: nobody can do it; it is put aside among the dead at once.
+- :class:`TryLater`: it is given back, and is delivered again after the pause that the handler wishes.
 - an error that is `retryable` (PostgreSQL is down): it stays here, and is tried again with growing pauses for as long
   as that takes; this costs the job none of its tries.
 - anything else: it is given back and tried again later, here or elsewhere, until its tries are used up.
@@ -26,7 +27,7 @@ from caravan_bus import metrics, tracing
 from caravan_bus.discovery import EndpointStats
 from caravan_bus.pauses import pauses
 from caravan_bus.tasks import cancel_and_wait
-from caravan_bus.work.queue import Delivery, Job, JobRefused, WorkQueue
+from caravan_bus.work.queue import Delivery, Job, JobRefused, TryLater, WorkQueue
 
 log = logging.getLogger(__name__)
 
@@ -86,8 +87,14 @@ class Consumer:
         await self._queue.release()
         if self._running:
             await asyncio.wait(self._running, timeout=timeout)
-        for task, delivery in list(self._running.items()):
-            await cancel_and_wait(task)
+        left = dict(self._running)
+        for task in left:
+            task.cancel()
+        for task, delivery in left.items():
+            try:
+                await cancel_and_wait(task)
+            except Exception:
+                log.exception("a job is given back", extra={"job": delivery.job.id})
             delivery.again()
         await cancel_and_wait(beating)
 
@@ -100,26 +107,28 @@ class Consumer:
         self.stats.data = {"waiting": depth.waiting, "working": depth.working, "here": len(self._running)}
 
     async def _take(self) -> None:
-        declared = False
+        declared = failed = False
         tries = pauses(self._options.first_pause, self._options.longest_pause)
         while True:
             try:
                 if not declared:
                     await self._queue.declare()
                     declared = True
+                    if not failed:  # else the first take has to show that it can be read
+                        self.problem = ""
                 free = self._options.at_once - len(self._running)
                 if free <= 0 or self._bytes >= self._options.max_bytes:
                     await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
                     continue
                 deliveries = await self._queue.take(free, _TAKE_SECONDS)
             except CaravanError as error:
-                declared = False
+                declared, failed = False, True
                 self.problem = error.message
                 log.info("the queue %s cannot be read now: %s", self._queue.spec.name, error.message)
                 await asyncio.sleep(next(tries))
                 continue
-            if self.problem:
-                self.problem = ""
+            if failed:
+                failed, self.problem = False, ""
                 tries = pauses(self._options.first_pause, self._options.longest_pause)
             for delivery in deliveries:
                 self._begin(delivery)
@@ -159,6 +168,13 @@ class Consumer:
         except JobRefused as error:
             span.end(error, error.code or "")
             await self._bury(delivery, error.message)
+        except TryLater as error:
+            span.end()
+            if delivery.number >= spec.max_deliver:
+                await self._bury(delivery, error.message)
+            else:
+                self._count("delayed")
+                delivery.again(error.retry_after or self._options.longest_pause)
         except Exception as error:
             span.end(error)
             log.exception("a job of the queue %s failed", spec.name, extra={"job": job.id, "try": delivery.number})

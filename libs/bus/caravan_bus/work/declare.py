@@ -56,7 +56,7 @@ def consumer_config(queue: Queue) -> dict[str, Any]:
         "ack_policy": "explicit",
         "ack_wait": _nano(queue.ack_wait),
         "max_deliver": -1,
-        "max_ack_pending": 1000,
+        "max_ack_pending": queue.max_under_way,
         "max_waiting": 512,
         "replay_policy": "instant",
     }

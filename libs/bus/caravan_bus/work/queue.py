@@ -26,6 +26,12 @@ class JobRefused(CaravanError):
     code = "job_refused"
 
 
+class TryLater(CaravanError):
+    """Raised by a worker: not now. The job is given back, to be delivered to any worker in `retry_after` seconds."""
+
+    code = "try_later"
+
+
 def new_job_id() -> str:
     """For a job that has no id of its own: 24 hex digits."""
     return secrets.token_hex(12)

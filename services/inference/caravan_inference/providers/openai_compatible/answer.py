@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from caravan_contracts.context import RequestContext
+
 
 class Sink(Protocol):
     """Where the body of an answer goes as it arrives."""
@@ -63,6 +65,14 @@ class Answer(Protocol):
 
 class DeadlinePassed(TimeoutError):
     """The time that a request was given is over."""
+
+
+def time_left(context: RequestContext) -> float:
+    """Seconds, more than none: what is too late is not sent at all. Raises DeadlinePassed."""
+    left = context.remaining
+    if left <= 0:
+        raise DeadlinePassed("the time of the request was over before it was sent")
+    return left
 
 
 class Client(Protocol):

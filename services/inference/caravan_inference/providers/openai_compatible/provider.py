@@ -24,7 +24,7 @@ from caravan_inference.providers.base import Call, Output, ProviderOptions, Resu
 from caravan_inference.providers.credentials import callers_key
 from caravan_inference.providers.model_types import guessed
 from caravan_inference.providers.openai_compatible import options as opt
-from caravan_inference.providers.openai_compatible.answer import Answer, Client, DeadlinePassed
+from caravan_inference.providers.openai_compatible.answer import Answer, Client, DeadlinePassed, time_left
 from caravan_inference.providers.openai_compatible.forwarding import Forwarding
 from caravan_inference.providers.openai_compatible.http import ClientOptions, HttpClient
 from caravan_inference.providers.openai_compatible.presets import PRESETS
@@ -130,7 +130,7 @@ class OpenAICompatible:
         client = self._client
         if client is None:
             raise RuntimeError("the provider was not started")
-        answer = await client.post(_PATHS[call.verb], body, headers, max(0.0, call.context.remaining))
+        answer = await client.post(_PATHS[call.verb], body, headers, time_left(call.context))
         try:
             if answer.status >= 300:
                 raise refusal(self.options.id, answer.status, answer.headers, await _bounded(answer))

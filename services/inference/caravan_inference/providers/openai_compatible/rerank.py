@@ -18,7 +18,7 @@ from caravan_contracts.rerank import Ranked, RerankAnswer, RerankUsage, text_of
 
 from caravan_inference.body import rename_model
 from caravan_inference.providers.base import Call, Result
-from caravan_inference.providers.openai_compatible.answer import Answer, Client, DeadlinePassed
+from caravan_inference.providers.openai_compatible.answer import Answer, Client, DeadlinePassed, time_left
 from caravan_inference.providers.openai_compatible.refusals import refusal
 
 Dialect = Literal["cohere", "tei", "nvidia"]
@@ -44,7 +44,7 @@ async def rerank(call: Call, client: Client | None, headers: Mapping[str, str], 
     began = time.perf_counter()
     body = write_request(call, endpoint.dialect)
     try:
-        answer = await client.post(endpoint.path, body, headers, max(0.0, call.context.remaining))
+        answer = await client.post(endpoint.path, body, headers, time_left(call.context))
         try:
             raw = await _bounded(answer)
         finally:

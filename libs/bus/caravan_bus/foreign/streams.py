@@ -15,15 +15,15 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
-from caravan_bus.stream.sender import StreamSender
-from caravan_bus.tasks import cancel_and_wait
-from caravan_bus.transport import Message, Subscription, Transport
 from caravan_contracts import frames as f
 from caravan_contracts import headers as h
 from caravan_contracts import subjects as s
 from caravan_contracts.errors import Conflict, InvalidRequest
 
-from caravan_inference.foreign_body import ForeignBody
+from caravan_bus.foreign.body import ForeignBody
+from caravan_bus.stream.sender import StreamSender
+from caravan_bus.tasks import cancel_and_wait
+from caravan_bus.transport import Message, Subscription, Transport
 
 log = logging.getLogger(__name__)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from caravan_bus.foreign.body import MAX_ALL, MAX_BODY, ForeignBody
 from caravan_bus.transport import Message, encode_headers
 from caravan_contracts import headers as h
 from caravan_contracts.errors import InvalidRequest, Overloaded, RequestTooLarge, Unavailable
-from caravan_inference.foreign_body import MAX_ALL, MAX_BODY, ForeignBody
 
 
 def message(size: str, data: bytes = b"") -> Message:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from caravan_bus.transport import Message
 from caravan_contracts import headers as h
 from caravan_contracts.errors import CaravanError, InvalidRequest, Overloaded, RequestTooLarge, Unavailable
+
+from caravan_bus.transport import Message
 
 MAX_BODY: Final = 32 * 1024 * 1024
 """As much as a gateway takes unless it is told otherwise."""
