@@ -110,6 +110,7 @@ async def test_the_death_of_a_worker_is_told_within_three_seconds(
     assert {error for _, error in ended} == {"stream_interrupted"}
 
 
+@pytest.mark.long
 async def test_a_worker_that_hangs_is_given_up(bus: Caravan, mesh: RunningMesh, upstream: ScriptedUpstream) -> None:
     streams = await begun(bus, mesh, upstream, 12, 250, 50)
     pid = mesh.pid(mesh.busiest())
@@ -289,6 +290,7 @@ async def test_more_requests_than_slots_wait_in_line(bus: Caravan) -> None:
     assert {got.choices[0].message.content for got in answered} == {words(2)}
 
 
+@pytest.mark.long
 async def test_a_worker_that_is_stopped_before_it_could_finish_is_replaced(
     bus: Caravan, mesh: RunningMesh, upstream: ScriptedUpstream
 ) -> None:

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import venv
-from collections.abc import Iterator
-
 import pytest
 
+from tests.clients.environments import install, run
 from tests.mesh.running import RunningMesh
-from tests.upstream.scripted import ScriptedUpstream
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -64,36 +58,8 @@ print(json.dumps([asked.output_text, chain.invoke({"x": "16GB RAM"}), call["name
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("clients")
-    venv.create(folder, with_pip=False)
-    made = str(folder / "bin" / "python")
-    for args in (
-        ["haystack-ai==2.18.1", "langchain-openai>=1,<2"],
-        ["--no-deps", "llama-stack-haystack==1.0.0"],
-    ):
-        install = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", made, *args]
-        done = subprocess.run(install, capture_output=True, text=True, timeout=180, check=False)
-        if done.returncode != 0:
-            pytest.skip(f"the clients cannot be installed here: {done.stderr[-300:]}")
-    return made
-
-
-@pytest.fixture(scope="module")
-def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
-    upstream = ScriptedUpstream()
-    upstream.start()
-    made = RunningMesh(tmp_path_factory.mktemp("mesh"), upstream)
-    made.start()
-    yield made
-    made.stop()
-    upstream.stop()
-
-
-def run(python: str, program: str, mesh: RunningMesh) -> list[str]:
-    done = subprocess.run([python, "-c", program, mesh.url], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    made: list[str] = json.loads(done.stdout.splitlines()[-1])
-    return made
+    first = ["haystack-ai==2.18.1", "langchain-openai>=1,<2"]
+    return install(tmp_path_factory.mktemp("clients"), first, ["--no-deps", "llama-stack-haystack==1.0.0"])
 
 
 def test_haystacks_llama_stack_generator(python: str, mesh: RunningMesh) -> None:

@@ -327,3 +327,43 @@ def test_a_models_cache_that_is_wrong(written, said: str, told: str) -> None:
     with pytest.raises(StackError, match=told) as caught:
         stack.load(written(CACHED % said), {})
     assert all(problem.line == 4 for problem in caught.value.problems)
+
+
+HOOKS = """
+webhooks:
+  - url: https://hooks.example/a
+    secret: ${env.HOOK_SECRET}
+    tenant: acme
+    events: [response.failed]
+  - url: ${env.HOOK_URL:+https://hooks.example/b}
+    secret_file: /run/secrets/hook
+    allow_private: ${env.HOOK_PRIVATE:=true}
+"""
+
+
+def test_webhooks_are_checked_and_their_secrets_stay_references(written) -> None:
+    made = stack.load(written(HOOKS), {"HOOK_URL": "x", "HOOK_SECRET": "whsec_real"})
+    first, second = made.webhooks
+    assert (first.url, first.secret, first.tenant) == ("https://hooks.example/a", "${env.HOOK_SECRET}", "acme")
+    assert (second.secret_file, second.allow_private, second.tenant) == ("/run/secrets/hook", True, "default")
+    assert "whsec_real" not in str(stack.effective(written(HOOKS), {"HOOK_SECRET": "whsec_real"}))
+    assert len(stack.load(written(HOOKS), {}).webhooks) == 1, "an empty url leaves it out"
+    jsonschema.validate(yaml.safe_load(HOOKS), stack.json_schema())
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ("{url: 'https://x/', secret: whsec_c2VjcmV0c2VjcmV0c2VjcmV0}", "a secret is written out here"),
+        ("{secret: '${env.S}'}", "a webhook needs a url"),
+        ("{url: 'https://x/'}", "either a secret"),
+        ("{url: 'gopher://x/', secret: '${env.S}'}", "url: a webhook's url"),
+        ("{url: 'https://x/', secret: '${env.S}', events: [response.created]}", "events: "),
+        ("{url: 'https://x/', secret: '${env.S}', event: []}", "no key 'event'. Did you mean 'events'?"),
+        ("{url: 'https://x/', secret: '${env.S}'}, {url: 'https://x/', secret: '${env.S}'}", "stands here twice"),
+    ],
+)
+def test_mistakes_in_webhooks_are_told_with_their_line(written, row: str, problem: str) -> None:
+    (found,) = stack.check(written(f"providers: []\nwebhooks: [{row}]"), {})
+    assert found.line == 2
+    assert problem in found.message

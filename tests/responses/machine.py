@@ -23,6 +23,13 @@ _TEXTS = {
     "response.mcp_call_arguments": "arguments",
     "response.custom_tool_call_input": "input",
 }
+_STEPS = {
+    "response.mcp_list_tools": ["in_progress"],
+    "response.mcp_call": ["in_progress"],
+    "response.web_search_call": ["in_progress", "searching"],
+}
+"""Of items that the server makes: what is said while they are made; behind it completed or failed."""
+_MID_CALL = {"response.mcp_call_arguments"}
 
 
 @dataclass
@@ -40,6 +47,8 @@ class ItemState:
     type: str
     parts: dict[tuple[str, int], Part] = field(default_factory=dict)
     """By `content` or `summary` and its index; a call has one part of its own."""
+    steps: list[str] = field(default_factory=list)
+    """Of an item that the server makes: in_progress, then completed or failed."""
     done: dict[str, Any] | None = None
 
 
@@ -122,7 +131,14 @@ class Machine:
             part.annotations.append(data["annotation"])
             return
         name, _, what = type.rpartition(".")
-        if name in _TEXTS:
+        if name in _STEPS:
+            assert name == f"response.{state.type}"
+            before = _STEPS[name]
+            at = len(state.steps)
+            assert at <= len(before) and what in (before[at : at + 1] or ("completed", "failed"))
+            state.steps.append(what)
+        elif name in _TEXTS:
+            assert name not in _MID_CALL or state.steps == ["in_progress"], "arguments are told while it is in progress"
             part = state.parts[key] if key else state.parts.setdefault(("call", 0), Part())
             assert part.text is None and not part.done
             if what == "delta":
@@ -132,6 +148,8 @@ class Machine:
                 assert what == "done"
                 part.text = data[_TEXTS[name]]
                 assert part.text == "".join(part.deltas)
+        else:
+            raise AssertionError(f"no event of an item: {type}")
 
     def _part_done(self, part: Part, given: dict[str, Any]) -> None:
         assert not part.done
@@ -155,6 +173,17 @@ class Machine:
             assert [item["arguments"]] == shown
         elif item["type"] == "custom_tool_call":
             assert [item["input"]] == shown
+        elif item["type"] == "mcp_call":
+            ends = {"completed": ["completed"], "failed": ["failed"], "incomplete": []}[item["status"]]
+            assert state.steps[1:] == ends
+            assert not ends or [item["arguments"]] == shown
+            assert (item.get("error") is not None) == (item["status"] == "failed")
+        elif item["type"] == "mcp_list_tools":
+            assert state.steps[:1] == ["in_progress"]
+            assert ("failed" in state.steps) == (item.get("error") is not None)
+        elif item["type"] == "web_search_call":
+            assert state.steps[:2] == ["in_progress", "searching"]
+            assert (state.steps[2:] == ["completed"]) == (item["status"] == "completed")
 
 
 def follow(data: bytes) -> Machine:
@@ -163,7 +192,8 @@ def follow(data: bytes) -> Machine:
     blocks = data.split(b"\n\n")
     assert blocks.pop() == b"", "the last event is not whole"
     for block in blocks:
-        machine.take(block)
+        if not block.startswith(b":"):  # a comment: while nothing comes, the gateway says that it is there
+            machine.take(block)
     assert [event["type"] for event in machine.events[:1]] == ["response.created"]
     assert machine.terminal is not None, "no terminal event"
     return machine

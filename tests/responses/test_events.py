@@ -301,8 +301,7 @@ def test_several_turns_go_on_with_the_numbers_and_tools_stand_between() -> None:
         out.append(made.item_event(index, "response.mcp_call.completed"))
         done = {"type": "mcp_call", "server_label": "docs", "name": "find", "arguments": "{}", "output": "x"}
         out.append(made.finish_item(index, {**done, "status": "completed"}))
-    search = {"type": "web_search_call", "status": "completed", "action": {"type": "search", "query": "x"}}
-    out.append(made.whole_item(search))
+    out.append(made.whole_item({"type": "compaction", "encrypted_content": "x"}))
     out.append(made.feed(stream(*texts("Found."))))
     out += [made.end_turn()[1], made.finish("completed", at=1)]
     machine = follow(b"".join(out))
@@ -311,7 +310,7 @@ def test_several_turns_go_on_with_the_numbers_and_tools_stand_between() -> None:
         "message",
         "mcp_call",
         "mcp_call",
-        "web_search_call",
+        "compaction",
         "message",
     ]
     assert len(turn.calls) == 1

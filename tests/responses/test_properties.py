@@ -164,7 +164,9 @@ any_delta = sometimes(
     reasoning=text,
     refusal=text,
     tool_calls=st.lists(piece, max_size=2),
-    annotations=st.lists(sometimes(url_citation=sometimes(url=text, title=text, start_index=st.integers()))),
+    annotations=st.lists(
+        sometimes(url_citation=sometimes(url=text, title=text, start_index=st.integers(-(2**63), 2**63 - 1)))
+    ),
 )
 any_choice = sometimes(
     index=st.just(0),

@@ -5,8 +5,8 @@
     async with Caravan.connect() as client:
         answer = await client.chat.completions.create(model="…", messages=[…])
 
-- :mod:`client`, :mod:`resources`: what one calls
-- :mod:`answers`, :mod:`stream`: what one gets
+- :mod:`client`, :mod:`resources`, :mod:`responses`: what one calls
+- :mod:`answers`, :mod:`response_answers`, :mod:`stream`: what one gets
 - :mod:`errors`: the tree of the OpenAI client's errors
 - :mod:`address`: where the bus is and who we are on it
 - :mod:`line`, :mod:`inbox`, :mod:`asking`: one connection, its streams, one request
@@ -44,6 +44,16 @@ from caravan_client.errors import (
     RateLimitError,
     UnprocessableEntityError,
 )
+from caravan_client.response_answers import (
+    Response,
+    ResponseItem,
+    ResponseItemPage,
+    ResponsePage,
+    ResponsePart,
+    ResponseStreamEvent,
+    ResponseUsage,
+)
+from caravan_client.responses import ResponseStream
 from caravan_client.stream import Stream
 
 __all__ = [
@@ -74,6 +84,14 @@ __all__ = [
     "RateLimitError",
     "RerankResponse",
     "RerankResult",
+    "Response",
+    "ResponseItem",
+    "ResponseItemPage",
+    "ResponsePage",
+    "ResponsePart",
+    "ResponseStream",
+    "ResponseStreamEvent",
+    "ResponseUsage",
     "Stream",
     "UnprocessableEntityError",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from caravan_bus.stream.reader import Admission, StreamReader
@@ -59,6 +59,14 @@ class Asking:
         self._reader: StreamReader | None = None
 
     @property
+    def _service(self) -> str:
+        return self.request.subject.split(".")[2]
+
+    def again(self, headers: Mapping[str, str], body: bytes) -> Asking:
+        """The same request, with more headers and another body, until the same time."""
+        return Asking(self._connect, replace(self.request, headers={**self.request.headers, **headers}, body=body))
+
+    @property
     def over(self) -> bool:
         """Whether nothing more will come."""
         return self._reader is not None and self._reader.finished
@@ -82,12 +90,12 @@ class Asking:
             reader.cancel()
             if admission is Admission.NOBODY:
                 if time.monotonic() - began > NO_WORKER_SECONDS:
-                    raise NoWorker("no inference worker is running; start one, or look at `caravan status`")
+                    raise NoWorker(f"no {self._service} worker is running; start one, or look at `caravan status`")
                 self.attempts -= 1
             elif time.monotonic() >= self.request.deadline:
                 raise DeadlineExceeded("the request's time is over")
             elif self.attempts >= ATTEMPTS:
-                raise Overloaded("no inference worker takes the request at the moment", retry_after=1)
+                raise Overloaded(f"no {self._service} worker takes the request at the moment", retry_after=1)
             await asyncio.sleep(pause)
             pause = min(0.5, pause * 2)
 
@@ -103,7 +111,7 @@ class Asking:
                     data = await reader.read()
             except CaravanError as error:
                 reader.cancel()
-                if not _relay_lost(error):
+                if not relay_lost(error):
                     raise
                 if self.begun:
                     raise StreamInterrupted(f"{error.message}; what was sent so far is incomplete") from error
@@ -131,7 +139,7 @@ class Asking:
                     parts.append(data)
                 return parts[0] if len(parts) == 1 else b"".join(parts)
             except StreamInterrupted as error:
-                if self.attempts >= ATTEMPTS or not _relay_lost(error.__cause__):
+                if self.attempts >= ATTEMPTS or not relay_lost(error.__cause__):
                     raise
                 self.begun = False
                 await self.open()
@@ -151,6 +159,8 @@ class Asking:
         headers = dict(request.headers)
         headers[h.WINDOW] = _WINDOW
         headers[h.DEADLINE_MS] = str(max(1, int(left * 1000)))
+        if self.attempts > 1 and h.RESPONSE in headers:
+            headers.setdefault(h.AFTER, "0")  # whoever was asked before may have begun it
         body = request.body
         if not _fits(body, transport):
             headers[h.BODY_SIZE] = str(len(body))
@@ -175,7 +185,7 @@ class Asking:
                 await transport.flush()
 
 
-def _relay_lost(error: BaseException | None) -> bool:
+def relay_lost(error: BaseException | None) -> bool:
     """Whether `error` is only of the worker that relayed the answer, and the request may have another."""
     return isinstance(error, RelayLost) or (isinstance(error, CaravanError) and error.code == f.SHUTDOWN)
 

@@ -1,4 +1,4 @@
-"""The client: what the official OpenAI client has of chat, completions, embeddings and models, over the bus."""
+"""The client: what the official OpenAI client has of chat, completions, embeddings, models, responses; over the bus."""
 
 from __future__ import annotations
 
@@ -6,21 +6,25 @@ import asyncio
 import copy
 import os
 import random
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any, Final, Self, TypeVar
 
 import orjson
 from caravan_contracts.errors import CaravanError
+from caravan_contracts.inference import SERVICE as INFERENCE
 from caravan_contracts.inference import Verb
 
 from caravan_client import address as addresses
 from caravan_client.answers import Object, RerankResponse, plain
+from caravan_client.asking import Asking
 from caravan_client.errors import APIError, APIStatusError, may_help, status_error
-from caravan_client.line import Line
+from caravan_client.line import Call, Line
 from caravan_client.resources import Chat, Completions, Embeddings, Models
+from caravan_client.responses import Responses
 from caravan_client.stream import Event, Stream
 
 Answer = TypeVar("Answer", bound=Object)
+Events = TypeVar("Events", bound=Stream[Any])
 
 DEFAULT_TIMEOUT: Final = 600.0
 DEFAULT_MAX_RETRIES: Final = 2
@@ -41,6 +45,7 @@ class Caravan:
     completions: Completions
     embeddings: Embeddings
     models: Models
+    responses: Responses
 
     def __init__(
         self,
@@ -121,53 +126,34 @@ class Caravan:
     async def _ask(self, verb: str, params: Mapping[str, Any], kind: type[Answer]) -> Answer:
         """One answer as a whole; `params` are the caller's, the OpenAI client's own (`extra_headers` …) among them."""
         body, headers, timeout = self._read(params)
-        for left in range(self.max_retries, -1, -1):
-            try:
-                return await self._once(verb, body, headers, timeout, kind)
-            except APIError as error:
-                await _pause(error, left, self.max_retries)
-        raise RuntimeError("unreachable")
+        call = Call(INFERENCE, verb, body, headers)
+        return await self._whole(lambda: self._line.asking(call, timeout), kind)
 
     async def _stream(self, verb: str, params: Mapping[str, Any], kind: type[Event]) -> Stream[Event]:
         """One answer event by event; returns when its first bytes are there."""
         body, headers, timeout = self._read({**params, "stream": True})
+        call = Call(INFERENCE, verb, body, headers)
+        return await self._begun(lambda: Stream(self._line.asking(call, timeout, STREAM_SECONDS), kind))
+
+    async def _whole(self, begin: Callable[[], Asking], kind: type[Answer]) -> Answer:
+        """The answer to what `begin` makes, which is called for each try."""
         for left in range(self.max_retries, -1, -1):
             try:
-                return await self._begin(verb, body, headers, timeout, kind)
+                return await _once(begin(), kind)
             except APIError as error:
                 await _pause(error, left, self.max_retries)
         raise RuntimeError("unreachable")
 
-    async def _once(
-        self, verb: str, body: bytes, headers: Mapping[str, str], timeout: float, kind: type[Answer]
-    ) -> Answer:
-        asking = self._line.asking(verb, body, headers, timeout)
-        try:
-            await asking.open()
-            answer = await asking.read_all()
-        except CaravanError as error:
-            raise status_error(error, asking.request.request_id) from error
-        finally:
-            asking.cancel()
-        try:
-            return kind(orjson.loads(answer), asking.request.request_id)
-        except orjson.JSONDecodeError as error:
-            raise APIError("the answer is no JSON", request_id=asking.request.request_id) from error
-
-    async def _begin(
-        self, verb: str, body: bytes, headers: Mapping[str, str], timeout: float, kind: type[Event]
-    ) -> Stream[Event]:
-        asking = self._line.asking(verb, body, headers, timeout, STREAM_SECONDS)
-        try:
-            await asking.open()
-            made = Stream(asking, kind)
-            await made.first()
-        except CaravanError as error:
-            raise status_error(error, asking.request.request_id) from error
-        except BaseException:
-            asking.cancel()
-            raise
-        return made
+    async def _begun(self, begin: Callable[[], Events]) -> Events:
+        """The stream that `begin` makes, which is called for each try, once its first bytes are there."""
+        for left in range(self.max_retries, -1, -1):
+            try:
+                made = begin()
+                await made.open()
+                return made
+            except APIError as error:
+                await _pause(error, left, self.max_retries)
+        raise RuntimeError("unreachable")
 
     def _read(self, params: Mapping[str, Any]) -> tuple[bytes, dict[str, str], float]:
         fields = {name: value for name, value in params.items() if type(value).__name__ not in _OMITTED}
@@ -182,6 +168,21 @@ class Caravan:
         self.completions = Completions(self)
         self.embeddings = Embeddings(self)
         self.models = Models(self)
+        self.responses = Responses(self)
+
+
+async def _once(asking: Asking, kind: type[Answer]) -> Answer:
+    try:
+        await asking.open()
+        answer = await asking.read_all()
+    except CaravanError as error:
+        raise status_error(error, asking.request.request_id) from error
+    finally:
+        asking.cancel()
+    try:
+        return kind(orjson.loads(answer), asking.request.request_id)
+    except orjson.JSONDecodeError as error:
+        raise APIError("the answer is no JSON", request_id=asking.request.request_id) from error
 
 
 def _json(value: Any) -> Any:

@@ -7,12 +7,12 @@ import secrets
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from caravan_contracts import headers as h
 from caravan_contracts import subjects as s
 from caravan_contracts.errors import DependencyDown
-from caravan_contracts.inference import SERVICE
 
 from caravan_client.address import Address
 from caravan_client.asking import Asking, Request
@@ -31,6 +31,19 @@ _TAKEN: Final = {
 """Headers of a call that have a place on the bus; others have no reader there."""
 TOTAL: Final = "x-caravan-timeout"
 """The gateway's header for the seconds that a whole answer may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What is to be asked of a service."""
+
+    service: str
+    verb: str
+    body: bytes
+    headers: Mapping[str, str]
+    """The caller's, by their names in HTTP."""
+    own: Mapping[str, str] = field(default_factory=dict)
+    """Of the bus, beside those."""
 
 
 class Line:
@@ -87,19 +100,16 @@ class Line:
         if transport is not None:
             await transport.close()
 
-    def asking(
-        self, verb: str, body: bytes, headers: Mapping[str, str], timeout: float, total: float | None = None
-    ) -> Asking:
-        """OpenAI's JSON, to be sent. `timeout` is for each wait, `total` for the answer as a whole (`timeout`, if there
-        is none)."""
+    def asking(self, call: Call, timeout: float, total: float | None = None) -> Asking:
+        """To be sent. `timeout` is for each wait, `total` for the answer as a whole (`timeout`, if there is none)."""
         address = self._address
-        sent = _headers(headers)
+        sent = {**_headers(call.headers), **call.own}
         request = Request(
-            s.entry(SERVICE, verb, address.tenant, address.user),
-            body,
+            s.entry(call.service, call.verb, address.tenant, address.user),
+            call.body,
             sent,
             sent[h.REQUEST_ID],
-            time.monotonic() + (_total(headers) or total or timeout),
+            time.monotonic() + (_total(call.headers) or total or timeout),
             timeout,
         )
         return Asking(self.connect, request)

@@ -30,6 +30,8 @@ class Stream(Generic[Event]):
         self._kind = kind
         self._decoder = EventDecoder()
         self._ready: deque[bytes] = deque()
+        self._begun = False
+        """Whether anything has come."""
         self._ended = False
         self._closed = False
         self._loop = asyncio.get_running_loop()
@@ -72,26 +74,38 @@ class Stream(Generic[Event]):
             self._give_up_soon()
 
     async def _more(self) -> None:
-        asking = self._asking
         try:
-            data = await asking.read()
+            data = await self._read()
         except CaravanError as error:
             self._closed = True
-            told = stream_error if asking.begun else status_error
+            told = stream_error if self._begun else status_error
             raise told(error, self.request_id) from error
         except BaseException:
             self._closed = True
             raise
         if data:
+            self._begun = True
             self._ready.extend(self._decoder.feed(data))
         else:
             self._ready.extend(self._decoder.last())
             self._ended = True
 
-    async def first(self) -> None:
-        """Wait until something has come: what fails before that has a status, and may be tried again."""
-        while not self._ready and not self._ended:
-            await self._more()
+    async def _read(self) -> bytes:
+        return await self._asking.read()
+
+    async def open(self) -> None:
+        """Ask, and wait until something has come: what fails before that has a status, and may be tried again. Raises
+        APIError."""
+        try:
+            await self._asking.open()
+            while not self._ready and not self._ended:
+                await self._more()
+        except CaravanError as error:
+            self._closed = True
+            raise status_error(error, self.request_id) from error
+        except BaseException:
+            self._give_up()
+            raise
 
     def _made(self, data: bytes) -> Event:
         if data == DONE:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from contextlib import AsyncExitStack
 
@@ -19,10 +20,9 @@ from caravan_bus.work.api import JetStream
 from caravan_bus.work.consumer import Consumer, ConsumerOptions
 from caravan_bus.work.jetstream import JetStreamQueue
 from caravan_contracts.channels import AGENTS
-from caravan_contracts.errors import CaravanError, DependencyDown
-from caravan_contracts.work import COMPLETIONS
+from caravan_contracts.errors import CaravanError
+from caravan_contracts.work import COMPLETIONS, RESPONSES, WEBHOOKS
 from caravan_storage import migrations
-from caravan_storage.backoff import pauses
 from caravan_storage.postgres import Postgres, PostgresOptions
 from pydantic import ValidationError
 
@@ -40,11 +40,19 @@ from caravan_agents.prompts.service import PromptService
 from caravan_agents.responses.store import ResponseStore
 from caravan_agents.serving import Serving
 from caravan_agents.settings import Settings
+from caravan_agents.webhooks import endpoints as webhook_endpoints
+from caravan_agents.webhooks.service import Webhooks
 
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 5.0
-_QUEUE = "queue-completions"
+_HAND_OVER_SECONDS = 10.0
+"""A response in the background that is not finished by then goes on elsewhere, or after the next start."""
+_COMPLETIONS = "queue-completions"
+_RESPONSES = "queue-responses"
+_WEBHOOKS = "queue-webhooks"
+_QUEUES = {_COMPLETIONS: COMPLETIONS.subject, _RESPONSES: RESPONSES.subject, _WEBHOOKS: WEBHOOKS.subject}
+_WORK = {"mode": "work queue"}
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
@@ -52,6 +60,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     instance = settings.instance or instance_id("agents")
     logs.configure(settings.log_level, settings.log_format, AGENTS, instance)
     tracing.configure(AGENTS, instance)
+    endpoints = webhook_endpoints.load(settings.stack, os.environ)
     async with AsyncExitStack() as leave:
         leave.callback(tracing.shutdown)
         options = NatsOptions(settings.nats_url, AGENTS, settings.nats_nkey_seed, instance)
@@ -67,6 +76,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         queue = JetStreamQueue(jetstream, COMPLETIONS)
         service = CompletionService(Store(postgres), queue)
         consumer = Consumer(queue, service.keep, ConsumerOptions(at_once=settings.at_once))
+        webhooks = Webhooks(JetStreamQueue(jetstream, WEBHOOKS), endpoints)
+        leave.push_async_callback(webhooks.close)
         counts = Counts()
         broker = brokers.make(options, counts)
         verbs.install(broker, service, completions.VERBS)
@@ -74,16 +85,24 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         templates = prompt_store.Store(postgres, settings.prompt_versions)
         verbs.install(broker, ConversationService(kept, settings.item_bytes), conversations.VERBS)
         verbs.install(broker, PromptService(templates, settings.prompt_bytes), prompts.VERBS)
-        serving = Serving(nats, instance, settings, ResponseStore(postgres, kept, settings.item_bytes), templates)
+        runs = JetStreamQueue(jetstream, RESPONSES)
+        store = ResponseStore(postgres, kept, settings.item_bytes)
+        serving = Serving(nats, instance, settings, postgres, store, templates, runs, webhooks)
         leave.push_async_callback(serving.close)
+        making = Consumer(runs, serving.background.work, ConsumerOptions(at_once=settings.background_at_once))
         asked = verbs.endpoints([*completions.VERBS, *conversations.VERBS, *prompts.VERBS])
+        stats_of = {
+            _COMPLETIONS: consumer.stats,
+            _RESPONSES: making.stats,
+            _WEBHOOKS: webhooks.consumer.stats,
+        }
         discovery = Discovery(
             nats,
             "caravan-agents",
             instance,
             "what is remembered of conversations with models, and what is said to them",
-            [*asked, *serving.endpoints(), Endpoint(_QUEUE, COMPLETIONS.subject, "", {"mode": "work queue"})],
-            lambda verb: consumer.stats if verb == _QUEUE else serving.stats(verb) or counts.of(verbs.subject(verb)),
+            [*asked, *serving.endpoints(), *[Endpoint(name, at, "", _WORK) for name, at in _QUEUES.items()]],
+            lambda verb: stats_of.get(verb) or serving.stats(verb) or counts.of(verbs.subject(verb)),
         )
         ready = asyncio.Event()
 
@@ -92,32 +111,37 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
                 return "draining"
             if not (nats.connected and brokers.connected(broker)):
                 return "NATS is gone"
-            return consumer.problem if ready.is_set() else "waiting for PostgreSQL"
+            return (consumer.problem or making.problem) if ready.is_set() else "waiting for PostgreSQL"
 
         if settings.ops_port:
             ops = OpsServer(settings.ops_host, settings.ops_port, not_ready, serving.refresh)
             ops.start()
             leave.callback(ops.stop)
-        prepared = await before(stop, _prepare(postgres))
+        prepared = await before(stop, migrations.migrate_once_there(postgres, AGENTS, "caravan_agents.migrations"))
         if not prepared or not await before(stop, brokers.start(broker)):
             return
         leave.push_async_callback(brokers.stop, broker)
         sweeper = Sweeper(postgres, settings.completions_days, settings.completions_max)
         for task in (
             asyncio.create_task(sweeper.run(), name="sweeper"),
-            asyncio.create_task(_look(consumer), name="look"),
+            asyncio.create_task(serving.sweeper.run(), name="run-sweeper"),
+            asyncio.create_task(_look(consumer, making, webhooks.consumer), name="look"),
         ):
             leave.push_async_callback(cancel_and_wait, task)
         await consumer.start()
+        await webhooks.start()
         await serving.start()
+        await making.start()
         await discovery.start()
         ready.set()
         log.info("agents %s is up", instance)
         await stop.wait()
-        log.info("draining: %d jobs and %d responses under way", len(consumer), serving.active)
+        log.info("draining: %d jobs and %d responses under way", len(consumer), serving.active + len(making))
         await discovery.stop()
         await asyncio.gather(
             consumer.drain(settings.drain_seconds),
+            making.drain(min(settings.drain_seconds, _HAND_OVER_SECONDS)),
+            webhooks.drain(settings.drain_seconds),
             brokers.drain(broker, settings.drain_seconds, counts),
             serving.drain(settings.drain_seconds),
         )
@@ -128,27 +152,14 @@ def _conversations(postgres: Postgres, settings: Settings) -> conversation_store
     return conversation_store.Store(postgres, bounds)
 
 
-async def _prepare(postgres: Postgres) -> bool:
-    """Make the tables, as soon as PostgreSQL is there. Raises MigrationError."""
-    files = migrations.load("caravan_agents.migrations")
-    for pause in pauses():
-        try:
-            await migrations.migrate(postgres, AGENTS, files)
-        except DependencyDown as error:
-            log.info("waiting for PostgreSQL: %s", error.message)
-            await asyncio.sleep(pause)
-        else:
-            break
-    return True
-
-
-async def _look(consumer: Consumer) -> None:
-    """Keep the numbers of the queue fresh for metrics and discovery."""
+async def _look(*consumers: Consumer) -> None:
+    """Keep the numbers of the queues fresh for metrics and discovery."""
     while True:
-        try:
-            await consumer.refresh()
-        except CaravanError as error:
-            log.debug("the queue cannot be looked at now: %s", error.message)
+        for consumer in consumers:
+            try:
+                await consumer.refresh()
+            except CaravanError as error:
+                log.debug("a queue cannot be looked at now: %s", error.message)
         await asyncio.sleep(_LOOK_SECONDS)
 
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from caravan_contracts.errors import NotFound
+from caravan_contracts.errors import CaravanError, NotFound
+
+
+class SecretMissing(CaravanError):
+    """Something is to be encrypted, or opened, and the operator set no secret for it."""
+
+    status = 501
+    code = "secret_missing"
 
 
 def no_completion(id: str, param: str = "completion_id") -> NotFound:
@@ -18,6 +25,11 @@ def no_conversation(id: str, param: str = "conversation_id") -> NotFound:
 def no_item(id: str, conversation: str, param: str = "item_id") -> NotFound:
     """That conversation has none of that id."""
     return NotFound(f"there is no item {id[:200]!r} in the conversation {conversation!r}", param=param)
+
+
+def no_item_at_all(id: str, param: str = "input") -> NotFound:
+    """Nothing of the tenant's that is stored has an item of that id."""
+    return NotFound(f"there is no item {id[:200]!r}", param=param)
 
 
 def no_response(id: str, param: str = "response_id") -> NotFound:

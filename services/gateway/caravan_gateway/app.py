@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from caravan_bus.ops import OpsServer
 from caravan_bus.presence import PresenceTable
 from caravan_bus.registry_view import RegistryView
 from caravan_bus.requests import Requester
+from caravan_bus.responses import AgentRuns
 from caravan_bus.router import Router
 from caravan_bus.routing.state import RoutingState
 from caravan_bus.settings import instance_id, read_secret_file
@@ -31,6 +33,7 @@ from caravan_contracts import subjects as s
 from caravan_contracts.channels import AGENTS, GATEWAY, INFERENCE
 from caravan_contracts.inference import Verb
 from caravan_contracts.work import COMPLETIONS
+from caravan_storage import objects
 from caravan_storage.blobs import RedisClaims
 from fastapi import FastAPI
 from pydantic import ValidationError
@@ -45,19 +48,26 @@ from caravan_gateway import (
     prompts,
     providers,
     rerank_alpha,
+    response_operations,
     responses,
     routes,
     stored,
 )
-from caravan_gateway.agent_runs import AgentRuns
 from caravan_gateway.agents import Agents
 from caravan_gateway.asgi import App
 from caravan_gateway.auth import Authenticator
 from caravan_gateway.completions import CompletionRoute
 from caravan_gateway.connection import Connection
 from caravan_gateway.edge import Edge
+from caravan_gateway.files import routes as file_routes
+from caravan_gateway.files import uploads
+from caravan_gateway.files.asking import Files
+from caravan_gateway.files.receiving import Receiving
+from caravan_gateway.files.transfers import Transfers
 from caravan_gateway.resources import Resources
 from caravan_gateway.settings import Settings
+from caravan_gateway.socket import handshake
+from caravan_gateway.socket.responses import ResponsesSocket
 from caravan_gateway.special import Special
 from caravan_gateway.watch import Watch
 
@@ -83,6 +93,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     logs.configure(settings.log_level, settings.log_format, GATEWAY, instance)
     tracing.configure(GATEWAY, instance)
     auth = Authenticator.from_file(settings.api_keys_file)
+    kept = objects.from_url(settings.objects_url, os.environ) if settings.objects_url else None
     bound = listener.bind(settings.host, settings.port)
     options = NatsOptions(settings.nats_url, GATEWAY, settings.nats_nkey_seed, instance)
     control = await before(stop, connect(options))
@@ -130,7 +141,13 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     agents = Agents(requester)
     app.include_router(conversations.router(resources, agents))
     app.include_router(prompts.router(resources, agents))
-    app.include_router(responses.router(resources, runs))
+    files = Files(requester, kept)
+    app.include_router(file_routes.router(resources, files))
+    app.include_router(uploads.router(resources, files))
+    receiving = Receiving(
+        files, auth, lambda: view.need(2.0), Transfers(settings.uploads_at_once), settings.body_timeout
+    )
+    app.include_router(responses.router(resources, runs, settings.request_timeout))
     openapi.install(app)
     hot = {
         path: CompletionRoute(verb, path, client, special, auth, watch, settings)
@@ -141,6 +158,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         **hot,
         rerank_alpha.PATH: rerank_alpha.AlphaRerank(alpha, settings),
         responses.PATH: responses.ResponsesRoute(runs, alpha),
+        **response_operations.hot_routes(runs, alpha),
     }
     open_to_all = settings.api_keys_file is None and not settings.allow_anonymous
     config = uvicorn.Config(
@@ -151,9 +169,15 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             own_pages_only=open_to_all,
             shared=(stored.PATH, responses.PATH),
             larger={conversations.PATH: conversations.MAX_BODY},
+            sockets={responses.PATH: ResponsesSocket(runs, auth, settings, open_to_all)},
+            streamed=receiving.find,
         ),
         http=Connection,
-        ws="none",
+        ws=handshake.make,  # type: ignore[arg-type]
+        ws_max_size=settings.max_body_bytes,
+        ws_ping_interval=20.0,
+        ws_ping_timeout=20.0,
+        ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -218,6 +242,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     await control.close()
     if claims is not None:
         await claims.close()
+    if kept is not None:
+        await kept.close()
     if ops is not None:
         ops.stop()
     tracing.shutdown()

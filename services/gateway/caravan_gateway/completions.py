@@ -15,17 +15,18 @@ from dataclasses import dataclass
 import orjson
 from caravan_bus import metrics, tracing
 from caravan_bus.inference import Asked, InferenceClient
+from caravan_bus.responses import AgentRun
 from caravan_contracts.context import RequestContext
 from caravan_contracts.errors import CaravanError, ClientGone, InvalidRequest, UnsupportedMediaType
 from caravan_contracts.inference import Summary, Verb
 
 from caravan_gateway import answering, asgi, client_ids
-from caravan_gateway.agent_runs import AgentRun
 from caravan_gateway.asgi import Headers, Receive, Scope, Send
 from caravan_gateway.auth import Authenticator
 from caravan_gateway.connection import Line
 from caravan_gateway.idempotency.attached import Attached
 from caravan_gateway.idempotency.following import Following
+from caravan_gateway.idempotency.run import Begun
 from caravan_gateway.sending import Sending
 from caravan_gateway.settings import Settings
 from caravan_gateway.source import MAX_ANSWER, Source
@@ -144,8 +145,8 @@ class CompletionRoute:
         )
         watched.deadline = context.deadline
         progress.began = time.perf_counter()
-        provider_data = _provider_data(headers)
-        source, streams, more = await self._begin(progress, body, headers, context, provider_data)
+        keys = provider_data(headers)
+        source, streams, more = await self._begin(progress, body, headers, context, keys)
         line: Line | None = scope.pop("caravan_line", None)
         if not streams:
             answer = await source.read_all(MAX_ANSWER)
@@ -226,10 +227,11 @@ class CompletionRoute:
         if progress.asked is not None:
             _account_asked(progress.asked, began, progress.first_byte)
 
-    async def _finish_run(self, asked: Asked) -> None:
+    async def _finish_run(self, run: Begun) -> None:
         """A run with an Idempotency-Key is over: it is counted once, whoever followed it."""
-        await self._client.finish(asked)
-        _account_asked(asked, 0.0, 0.0)
+        if isinstance(run, Asked):
+            await self._client.finish(run)
+            _account_asked(run, 0.0, 0.0)
 
     def _timeout(self, headers: dict[bytes, bytes]) -> float:
         given = headers.get(b"x-caravan-timeout")
@@ -248,7 +250,8 @@ class CompletionRoute:
         return min(seconds, self._settings.request_timeout)
 
 
-def _provider_data(headers: dict[bytes, bytes]) -> dict[str, str] | None:
+def provider_data(headers: dict[bytes, bytes]) -> dict[str, str] | None:
+    """The caller's own keys for providers. Raises InvalidRequest."""
     for name in _PROVIDER_DATA:
         given = headers.get(name)
         if given:

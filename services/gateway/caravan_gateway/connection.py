@@ -3,7 +3,7 @@
 - A head (request line and headers) of at most 64 KiB, within 30 seconds; a connection that never sends one is closed.
 - What is no HTTP is refused in OpenAI's shape too.
 - An offer to go on in another protocol is passed over, as HTTP allows: Java's client offers HTTP/2 with each request,
-  and the parser would take the body for that other protocol's.
+  and the parser would take the body for that other protocol's. A WebSocket is taken, where there is one.
 - A request that is sent before the answer to the one before it ("pipelining") is not read, and the connection is
   closed after that answer: with it queued, uvicorn would neither see nor say that the client of the first has gone.
 - A gateway that leaves (:meth:`Connection.shutdown`) closes no connection on which a request may be on its way: the
@@ -25,6 +25,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from caravan_gateway import asgi
 from caravan_gateway.asgi import Receive, Scope, Send
+from caravan_gateway.socket import handshake
 
 MAX_HEAD: Final = 64 * 1024
 """Bytes. With a body of the bus's inline limit beside it, it is well below the largest message."""
@@ -113,6 +114,9 @@ class Connection(HttpToolsProtocol):
     _head_bytes = 0
     _dropping = False
     _leaving = False
+    _offered = False
+    _begun = b""
+    """Of a head that comes in pieces: those that were read."""
     _timer: asyncio.TimerHandle | None = None
     _idle_timer: asyncio.TimerHandle | None = None
     _body_timer: asyncio.TimerHandle | None = None
@@ -143,8 +147,10 @@ class Connection(HttpToolsProtocol):
             self._head_bytes = 0
         elif self._head_bytes > MAX_HEAD:
             self._refuse(_too_large())
-        elif self._timer is None:
-            self._timer = self.loop.call_later(HEAD_SECONDS, self._too_slow)
+        else:
+            self._begun = data if self._head_bytes == len(data) else self._begun + data
+            if self._timer is None:
+                self._timer = self.loop.call_later(HEAD_SECONDS, self._too_slow)
         if self._leaving:
             self._wait_idle()
 
@@ -165,6 +171,8 @@ class Connection(HttpToolsProtocol):
             self.app = _refuse_head
         super().on_headers_complete()
         self.app = app
+        if self._offered and self.parser.should_upgrade() and self._should_upgrade():
+            return  # what follows is no HTTP
         self.scope["caravan_line"] = Line(self.cycle)  # type: ignore[typeddict-unknown-key]
         if self._leaving:
             self.cycle.keep_alive = False
@@ -232,6 +240,9 @@ class Connection(HttpToolsProtocol):
     def _without_upgrade(self, data: bytes) -> bytes:
         end = data.find(b"\r\n\r\n")
         head = data if end < 0 else data[:end]
+        if not self._leaving and handshake.offered(self._begun + data if self._in_head else data):
+            self._offered = True
+            return data
         return _UPGRADE.sub(b"\r\nx-passed-over:", head) + data[len(head) :]
 
     def _in_body(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from caravan_bus import metrics, tracing
@@ -41,10 +41,13 @@ class Edge:
         own_pages_only: bool = False,
         shared: tuple[str, ...] = (),
         larger: Mapping[str, int] | None = None,
+        sockets: Mapping[str, App] | None = None,
+        streamed: Callable[[str], App | None] | None = None,
     ) -> None:
         """`body_timeout`: seconds a client of `rest` may take to send its body; `own_pages_only`: see :mod:`origin`;
         `shared`: paths of `hot` at which `rest` has methods beside POST; `larger`: bytes of a body, where they may be
-        more than MAX_BODY, by the path at which that begins."""
+        more than MAX_BODY, by the path at which that begins; `sockets`: WebSockets, by path; `streamed`: what
+        reads the body of a POST to a path itself, if anything does."""
         self._own_pages_only = own_pages_only
         self._body_timeout = body_timeout
         self._hot = dict(hot)
@@ -53,11 +56,14 @@ class Edge:
         self._shared = frozenset(shared) | {OLD_PREFIX + path.removeprefix("/v1/") for path in shared}
         self._rest = rest
         self._larger = dict(larger or {})
+        self._streamed = streamed
+        self._sockets = dict(sockets or {})
+        self._sockets.update({OLD_PREFIX + path.removeprefix("/v1/"): app for path, app in self._sockets.items()})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection or request."""
         if scope["type"] != "http":
-            await self._rest(scope, receive, send)
+            await self._sockets.get(scope["path"], self._rest)(scope, receive, send)
             return
         if self._own_pages_only:
             try:
@@ -80,9 +86,20 @@ class Edge:
         if path.startswith(OLD_PREFIX):
             scope = {**scope, "path": "/v1/" + path.removeprefix(OLD_PREFIX)}
             scope["raw_path"] = scope["path"].encode()
-        await self._observed(scope, receive, send)
+        await self._others(scope, receive, send)
 
-    async def _observed(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _others(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What is asked for less often."""
+        streamed = self._streamed(scope["path"]) if self._streamed and scope["method"] == "POST" else None
+        if streamed is None:
+            await self._observed(self._with_body, scope, receive, send)
+            return
+        try:
+            await self._observed(streamed, scope, receive, send)
+        except asyncio.CancelledError:
+            await _cut_off(send)
+
+    async def _observed(self, app: App, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
         request_id = "req_" + tracing.new_id()
         scope["caravan_request_id"] = request_id
@@ -97,7 +114,7 @@ class Edge:
             await send(event)
 
         try:
-            await self._with_body(scope, receive, send_named)
+            await app(scope, receive, send_named)
         except ClientGone as error:
             status = error.status
         finally:

@@ -13,10 +13,10 @@ _NO_MATTER: Final = ("user", "safety_identifier", "prompt_cache_key", "prompt_ca
 """Who asks, and how the provider saves its own work: no model sees them."""
 
 
-def of_body(verb: Verb, body: bytes, provider_data: Mapping[str, str] | None = None) -> str:
+def of_body(verb: str, body: bytes, provider_data: Mapping[str, str] | None = None) -> str:
     """SHA-256, hex: equal for bodies (JSON objects that were checked) that say the same, in whatever order of keys and
     with whatever white space, to the same provider keys."""
-    digest = hashlib.sha256(f"{verb.value}\0".encode())
+    digest = hashlib.sha256(f"{verb}\0".encode())
     digest.update(_canonical(orjson.loads(body), body))
     if provider_data:
         digest.update(b"\0" + orjson.dumps(dict(provider_data), option=orjson.OPT_SORT_KEYS))

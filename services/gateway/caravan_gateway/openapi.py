@@ -8,7 +8,8 @@ from caravan_contracts.inference import Verb
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from caravan_gateway import rerank_alpha, responses
+from caravan_gateway import rerank_alpha, response_operations, responses
+from caravan_gateway.files import documented
 
 ROUTES = {
     "/v1/chat/completions": Verb.CHAT,
@@ -50,6 +51,9 @@ def install(app: FastAPI) -> None:
             for path, verb in ROUTES.items():
                 made["paths"].setdefault(path, {})["post"] = _operation(verb)
             made["paths"].update(rerank_alpha.document())
+            made["paths"].update(response_operations.document())
+            for path, item in documented.document().items():
+                made["paths"].setdefault(path, {}).update(item)
             made["paths"].setdefault(responses.PATH, {})["post"] = _described(
                 "response", "Responses", "A response, streamed or whole", ["input"], True
             )

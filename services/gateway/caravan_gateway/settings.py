@@ -29,6 +29,8 @@ class Settings(ServiceSettings):
     """Bodies of all that wait; half of it for one tenant."""
     queue_seconds: float = Field(30.0, gt=0, validation_alias="CARAVAN_GATEWAY_QUEUE_SECONDS")
     """Longest wait."""
+    socket_idle_seconds: float = Field(600.0, gt=0, validation_alias="CARAVAN_GATEWAY_SOCKET_IDLE_SECONDS")
+    """How long a WebSocket stays open on which nothing is asked."""
     store_buffer_bytes: int = Field(
         64 * 1024 * 1024, ge=1024 * 1024, validation_alias="CARAVAN_GATEWAY_STORE_BUFFER_BYTES"
     )
@@ -44,6 +46,11 @@ class Settings(ServiceSettings):
     allow_anonymous: bool = Field(False, validation_alias="CARAVAN_GATEWAY_ALLOW_ANONYMOUS")
     redis_url: str = Field("", validation_alias="REDIS_URL", repr=False)
     redis_url_file: str = Field("", validation_alias="REDIS_URL_FILE")
+
+    objects_url: str = Field("", validation_alias="CARAVAN_OBJECTS_URL", repr=False)
+    """Where the bytes of files lie, as the files service has it; "" = no files here."""
+    uploads_at_once: int = Field(64, ge=1, le=4096, validation_alias="CARAVAN_GATEWAY_UPLOADS_AT_ONCE")
+    """Files and parts that are taken at once; half of them of one tenant."""
 
     def admission(self) -> RoutingOptions:
         """The bounds of waiting."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -25,7 +25,7 @@ from caravan_gateway.idempotency.attached import Attached
 from caravan_gateway.idempotency.claim import Scope
 from caravan_gateway.idempotency.desk import IdempotencyDesk
 from caravan_gateway.idempotency.following import Following
-from caravan_gateway.idempotency.run import Finish
+from caravan_gateway.idempotency.run import Begun, Finish
 from caravan_gateway.idempotency.store import RunStore
 from caravan_gateway.kept import split
 from caravan_gateway.settings import Settings
@@ -45,6 +45,26 @@ class Wanted:
     provider_data: Mapping[str, str] | None
     finish: Finish
     """Called when a run that was begun for it is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """A request with a key."""
+
+    verb: str
+    key: bytes
+    body: bytes
+    """JSON that was read already."""
+    context: RequestContext
+    provider_data: Mapping[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """The run that such a request began, or found."""
+
+    followed: Following | Attached
+    headers: Headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,28 +116,35 @@ class Special:
         if self._redis is not None:
             await self._redis.close()
 
-    async def _once(self, wanted: Wanted, facts: RequestFacts, wish: Wish) -> Found:
+    async def once(self, asked: Keyed, ask: Callable[[RequestContext, str], Awaitable[Begun]], finish: Finish) -> Once:
+        """Begin a request with a key, or attach to the one there is. `ask` begins it, under a name that all requests
+        of this key and body have. Raises what that does, KeyReused, DependencyDown, and InvalidJSON."""
         if self._desk is None:
             raise DependencyDown("requests with an Idempotency-Key need Redis, and this server has none")
-        context = wanted.context
-        scope = Scope.of(context.principal.tenant, wanted.verb, wanted.headers[KEY])
-        body = fingerprint.of_body(wanted.verb, wanted.body, wanted.provider_data)
+        context = asked.context
+        scope = Scope.of(context.principal.tenant, asked.verb, asked.key)
+        body = fingerprint.of_body(asked.verb, asked.body, asked.provider_data)
+        name = f"caravan-{scope.name[:32]}-{body[:16]}"
 
-        async def ask() -> Asked:
+        async def begin() -> Begun:
             # as long as any request may take: who follows it waits as long as its own header says. Its key for the
             # provider is ours: two tenants may be one customer of a provider, and choose the same
-            own = replace(
-                context,
-                deadline=time.monotonic() + self._longest,
-                idempotency_key=f"caravan-{scope.name[:32]}-{body[:16]}",
-            )
-            return await self._client.ask(wanted.verb, wanted.body, own, wanted.provider_data, facts)
+            own = replace(context, deadline=time.monotonic() + self._longest, idempotency_key=name)
+            return await ask(own, name)
 
-        followed = await self._desk.join(scope, body, context, ask, wanted.finish)
+        followed = await self._desk.join(scope, body, context, begin, finish)
         outcome = "run" if followed.first else "attached"
         metrics.IDEMPOTENT.labels(outcome).inc()
-        headers: Headers = [(b"x-caravan-idempotency", outcome.encode())]
-        tenant = context.principal.tenant
+        return Once(followed, [(b"x-caravan-idempotency", outcome.encode())])
+
+    async def _once(self, wanted: Wanted, facts: RequestFacts, wish: Wish) -> Found:
+        async def ask(own: RequestContext, name: str) -> Begun:
+            return await self._client.ask(wanted.verb, wanted.body, own, wanted.provider_data, facts)
+
+        asked = Keyed(wanted.verb.value, wanted.headers[KEY], wanted.body, wanted.context, wanted.provider_data)
+        once = await self.once(asked, ask, wanted.finish)
+        followed, headers = once.followed, once.headers
+        tenant = wanted.context.principal.tenant
         if wish is not Wish.NOTHING or (self._cache is not None and self._cache.always(facts.model, tenant)):
             headers.append(_told("bypass"))
         return Found(followed, facts.stream, headers, None, followed)

@@ -6,11 +6,10 @@ import asyncio
 import time
 
 import orjson
-from caravan_bus.inference import Claims
+from caravan_bus.claims import Claims, body_of
 from caravan_bus.stream.sender import StreamSender
 from caravan_bus.stream.server import Inbound
-from caravan_contracts import headers as h
-from caravan_contracts.errors import CaravanError, DependencyDown
+from caravan_contracts.errors import CaravanError
 from caravan_contracts.inference import Summary
 
 from caravan_recorder.library import Library
@@ -28,18 +27,9 @@ class ReplayService:
     async def serve(self, inbound: Inbound, sender: StreamSender) -> None:
         """One call. Raises NoRecording, or the error that was recorded."""
         began = time.monotonic()
-        body = await self._body(inbound)
+        body = await body_of(inbound.message, self._claims)
         recording = self._library.find(inbound.verb, inbound.spec, body)
         await self._play(recording, sender, began)
-
-    async def _body(self, inbound: Inbound) -> bytes:
-        message = inbound.message
-        claim = message.headers.get(h.CLAIM)
-        if not claim:
-            return message.data
-        if self._claims is None:
-            raise DependencyDown("this worker has no Redis to fetch a large body from; set REDIS_URL")
-        return await self._claims.claim(claim)
 
     async def _play(self, recording: Recording, sender: StreamSender, began: float) -> None:
         for piece in recording.pieces:

@@ -8,10 +8,14 @@ Whoever runs responses walks through it once from left to right, and around the 
 
 - :func:`request.read_request`: the body of a request, or a 400 whose `param` is the path of the wrong field
 - :func:`messages.to_messages`: items as messages; calls of one turn are together, results are framed as untrusted
+- :func:`resolving.resolve`: compactions and sealed reasoning among items as what the model is told; `sealing.py` seals
 - :func:`chat.chat_body`: what is sent to the provider; :class:`tools.Offered` are functions that the server runs
 - :class:`events.EventWriter`: the events, from `response.created` to the one that ends the stream
 - :class:`turn.Turn`: what came of an answer: its items, calls to be run, why it ended
 - :class:`assembly.ResponseObject`: the response object at each stage
+
+`operations.py` does the rest with an input: :mod:`counting` reckons its tokens, :class:`compacting.Compactor` has a
+model write its summary, also between two turns of a response.
 
 Items and tools stay dictionaries of OpenAI's shape all the way; the SDK's types only say whether they are right
 (`items.py`, `tools.py`, `checks.py`). References, compactions, prompts and files are resolved by whoever runs the

@@ -47,6 +47,8 @@ def a_text(value: Any, param: str, most: int | None = None) -> str:
         raise wrong(param, "a string")
     if most is not None and len(value) > most:
         raise wrong(param, f"a string of at most {most} characters, not {len(value)}")
+    if most is not None and "\0" in value:
+        raise wrong(param, "a string without the character U+0000")
     return value
 
 

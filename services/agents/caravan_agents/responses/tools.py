@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,17 @@ from openai.types.responses import (
 )
 from openai.types.responses.tool import Mcp
 
-from caravan_agents.responses.checks import a_list, a_name, an_object, conform, contradiction, needed, wrong
+from caravan_agents.responses.checks import (
+    MAX_NAME,
+    a_list,
+    a_name,
+    a_text,
+    an_object,
+    conform,
+    contradiction,
+    needed,
+    wrong,
+)
 
 _SEARCH: Final = {
     "web_search": WebSearchTool,
@@ -81,8 +92,13 @@ def same_type(one: str, other: str) -> bool:
 
 
 def mcp_function(server_label: str, name: str) -> str:
-    """What the model calls the tool of an MCP server: names of two servers stay apart."""
-    return re.sub(r"[^A-Za-z0-9_-]", "_", f"{server_label}__{name}")[:_MAX_FUNCTION]
+    """What the model calls the tool of an MCP server: names of two servers stay apart, and long ones too."""
+    whole = f"{server_label}__{name}"
+    made = re.sub(r"[^A-Za-z0-9_-]", "_", whole)
+    if len(made) <= _MAX_FUNCTION:
+        return made
+    mark = hashlib.sha256(whole.encode("utf-8", "replace")).hexdigest()[:8]
+    return f"{made[: _MAX_FUNCTION - 9]}_{mark}"
 
 
 def read_tools(value: Any) -> tuple[dict[str, Any], ...]:
@@ -111,7 +127,11 @@ def _read_tool(tool: dict[str, Any], where: str) -> tuple[str, str]:
         raise wrong(f"{where}.type", "one of " + ", ".join(sorted(_SERVED)))
     if kind in _NAMED:
         a_name(needed(tool, "name", where), f"{where}.name")
-    conform(_SERVED[kind], tool, where)
+    if kind == "mcp" and tool.get("connector_id") is not None:
+        a_text(tool["connector_id"], f"{where}.connector_id", MAX_NAME)
+        conform(Mcp, {**tool, "connector_id": None}, where)  # the SDK knows OpenAI's own alone
+    else:
+        conform(_SERVED[kind], tool, where)
     if kind == "mcp":
         if (tool.get("server_url") is None) == (tool.get("connector_id") is None):
             raise contradiction(f"{where}.server_url", f"'{where}' has either 'server_url' or 'connector_id'")

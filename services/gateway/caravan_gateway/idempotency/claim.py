@@ -9,7 +9,6 @@ from typing import Final
 
 import orjson
 from caravan_contracts.errors import CaravanError, Conflict, InvalidRequest, StreamInterrupted, Unavailable
-from caravan_contracts.inference import Verb
 
 MAX_KEY: Final = 255
 
@@ -39,14 +38,14 @@ class Scope:
     """SHA-256, hex."""
 
     @staticmethod
-    def of(tenant: str, verb: Verb, key: bytes) -> Scope:
+    def of(tenant: str, verb: str, key: bytes) -> Scope:
         """Raises InvalidRequest for a header that is no key."""
         text = key.decode("latin-1")
         if not text or len(text) > MAX_KEY or not (text.isascii() and text.isprintable()):
             raise InvalidRequest(
                 f"the header Idempotency-Key has 1 to {MAX_KEY} printable ASCII characters", param="Idempotency-Key"
             )
-        return Scope(tenant, hashlib.sha256("\0".join((tenant, verb.value, text)).encode()).hexdigest())
+        return Scope(tenant, hashlib.sha256("\0".join((tenant, verb, text)).encode()).hexdigest())
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,22 +10,46 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, Protocol
 
-from caravan_bus.inference import Asked
 from caravan_bus.tasks import cancel_and_wait
 from caravan_contracts.errors import CaravanError, ClientGone, Overloaded
+from caravan_contracts.inference import Summary
 
 from caravan_gateway.idempotency.claim import Claim, RunLost, Scope
 from caravan_gateway.idempotency.store import RunStore
 from caravan_gateway.idempotency.writing import Writing
 from caravan_gateway.kept import Origin
-from caravan_gateway.source import MAX_ANSWER
+from caravan_gateway.source import MAX_ANSWER, Source
 
 log = logging.getLogger(__name__)
 
-Ask = Callable[[], Awaitable[Asked]]
-Finish = Callable[[Asked], Awaitable[None]]
+
+class Stream(Source, Protocol):
+    """An answer that tells in the end how it went."""
+
+    @property
+    def summary(self) -> Summary | None:
+        """None before the end."""
+        ...
+
+
+class Begun(Protocol):
+    """A request that some worker has accepted."""
+
+    @property
+    def stream(self) -> Stream:
+        """Its answer."""
+        ...
+
+    @property
+    def streams(self) -> bool:
+        """Whether that is a stream of events."""
+        ...
+
+
+Ask = Callable[[], Awaitable[Begun]]
+Finish = Callable[[Begun], Awaitable[None]]
 
 KEEP_PATIENCE: Final = 1.0
 """How long the end of an answer waits until it is kept."""
@@ -70,7 +94,7 @@ class Run:
         self._ask = ask
         self._finish = finish
         self._budget = budget
-        self._asked: Asked | None = None
+        self._asked: Begun | None = None
         self._size = 0
         self._changed = asyncio.Event()
         self._followers = 0
@@ -155,10 +179,10 @@ class Run:
         """The last of the answer, which nobody has yet."""
         self._asked = asked = await self._ask()
         stream = asked.stream
-        first = await stream.read() if asked.facts.stream else await stream.read_all(MAX_ANSWER)
+        first = await stream.read() if asked.streams else await stream.read_all(MAX_ANSWER)
         self.origin = Origin(stream.target, stream.attempts)
         self.parts.append(self.origin.line())
-        if not asked.facts.stream or stream.summary is not None:
+        if not asked.streams or stream.summary is not None:
             self._count(first)
             return first
         self.take(first)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from caravan_contracts.routes import RouteSpec
+from caravan_contracts.webhooks import WebhookSpec
 
 from caravan_registry.stack.document import Entry
 from caravan_registry.stack.problems import Problems, did_you_mean
@@ -15,6 +16,7 @@ TOP: Final = {
     "providers": "providers",
     "models": "models",
     "routes": "routes",
+    "webhooks": "webhooks",
     "registered_resources": "registered_resources",
 }
 PROVIDER: Final = {
@@ -40,6 +42,7 @@ MODEL: Final = {
     "cache": "cache",
 }
 ROUTE: Final = {"id": "id", "name": "id", **{name: name for name in RouteSpec.model_fields}}
+WEBHOOK: Final = {name: name for name in WebhookSpec.model_fields}
 RESOURCES: Final = {"models": "models"}
 
 IGNORED_TOP: Final = frozenset(

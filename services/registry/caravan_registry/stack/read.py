@@ -12,8 +12,9 @@ from typing import Any
 from caravan_contracts import references
 from caravan_contracts.registry import ModelSpec, ProviderSpec
 from caravan_contracts.routes import RouteSpec
+from caravan_contracts.webhooks import WebhookSpec
 
-from caravan_registry.stack import keys, models, providers, routes
+from caravan_registry.stack import keys, models, providers, routes, webhooks
 from caravan_registry.stack.document import Entry, parse
 from caravan_registry.stack.problems import Problem, Problems, StackError
 from caravan_registry.stack.sources import read_text
@@ -32,6 +33,8 @@ class Stack:
     providers: dict[str, ProviderSpec] = field(default_factory=dict)
     models: dict[str, ModelSpec] = field(default_factory=dict)
     routes: dict[str, RouteSpec] = field(default_factory=dict)
+    webhooks: list[WebhookSpec] = field(default_factory=list)
+    """Checked here; the agents services read them out of the file themselves."""
 
 
 def load(path_or_name: str | Path | None = None, environ: Mapping[str, str] | None = None) -> Stack:
@@ -80,6 +83,11 @@ def effective(path_or_name: str | Path | None = None, environ: Mapping[str, str]
         "routes": [
             {"id": name, **spec.model_dump(mode="json", exclude_defaults=True)} for name, spec in stack.routes.items()
         ],
+        **(
+            {"webhooks": [hook.model_dump(mode="json", exclude_defaults=True) for hook in stack.webhooks]}
+            if stack.webhooks
+            else {}
+        ),
     }
 
 
@@ -100,7 +108,9 @@ def _read(path_or_name: str | Path | None, environ: Mapping[str, str] | None) ->
         entries = entries + keys.items(below.get("models"), "registered_resources.models", problems)
     named = models.read(entries, found, environment, problems)
     rows = keys.items(top.get("routes"), "routes", problems)
-    return Stack(source, found.specs, named, routes.read(rows, found, named, environment, problems)), problems
+    routed = routes.read(rows, found, named, environment, problems)
+    hooks = webhooks.read(keys.items(top.get("webhooks"), "webhooks", problems), environment, problems)
+    return Stack(source, found.specs, named, routed, hooks), problems
 
 
 def _check_version(entry: Entry | None, problems: Problems) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from caravan_contracts.registry import ModelType
 from caravan_contracts.routes import RouteSpec
+from caravan_contracts.webhooks import WebhookSpec
 
 from caravan_registry.stack.providers import KNOWN_TYPES
 
@@ -42,12 +43,17 @@ def json_schema() -> dict[str, Any]:
                 "type": ["array", "null"],
                 "items": {"$ref": "#/$defs/route"},
             },
+            "webhooks": {
+                "description": "Endpoints that are told when a response has ended.",
+                "type": ["array", "null"],
+                "items": {"$ref": "#/$defs/webhook"},
+            },
             "registered_resources": {
                 "type": ["object", "null"],
                 "properties": {"models": {"type": ["array", "null"], "items": model}},
             },
         },
-        "$defs": {"provider": _provider(), "model": _model(), **_routes()},
+        "$defs": {"provider": _provider(), "model": _model(), "webhook": _webhook(), **_routes()},
     }
 
 
@@ -134,6 +140,15 @@ def _routes() -> dict[str, Any]:
             part["additionalProperties"] = False
             part["properties"] = {key: _or_reference(value) for key, value in part["properties"].items()}
     return {"route": route, **parts}
+
+
+def _webhook() -> dict[str, Any]:
+    """Derived from the contract as well."""
+    made = WebhookSpec.model_json_schema()
+    fields = {name: _or_reference(value) for name, value in made["properties"].items()}
+    fields["url"] |= _TEXT_OR_EMPTY
+    fields["secret"] = {**_REFERENCE, "description": fields["secret"]["description"]}
+    return {**made, "properties": fields, "additionalProperties": False}
 
 
 def _or_reference(schema: dict[str, Any]) -> dict[str, Any]:
