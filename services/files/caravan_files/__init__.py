@@ -1,0 +1,1 @@
+"""What clients upload: metadata in PostgreSQL, contents in the object store."""

@@ -1,0 +1,3 @@
+from caravan_files.app import main
+
+main()
