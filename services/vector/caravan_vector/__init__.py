@@ -1,0 +1,1 @@
+"""Vector stores: documents in, passages out."""
