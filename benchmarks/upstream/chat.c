@@ -89,7 +89,9 @@ static bool stream_end(Conn *c) {
 bool chat_step(Conn *c) {
   if (c->sent == c->total) return stream_end(c);
   char json[MAX_EVENT], out[2 * MAX_EVENT];
-  snprintf(json, sizeof json, CHUNK_HEAD CHOICE("{\"content\":\" @%ld\"}", "null"), c->model, now_us());
+  long now = now_us();
+  c->born_us = now > c->born_us ? now : c->born_us + 1;  // no two of a stream alike: that is how its reader knows them
+  snprintf(json, sizeof json, CHUNK_HEAD CHOICE("{\"content\":\" @%ld\"}", "null"), c->model, c->born_us);
   c->sent++;
   c->due_us += c->delay_us;
   return conn_put(c, out, event(out, json));

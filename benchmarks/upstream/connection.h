@@ -12,7 +12,7 @@ typedef struct {
   // The stream that is being written; streaming says whether there is one.
   bool streaming, with_usage;
   int sent, total;
-  long delay_us, due_us;
+  long delay_us, due_us, born_us;  // born_us: of its last token
   char model[MAX_MODEL];
 } Conn;
 
