@@ -6,8 +6,8 @@ INSTALL_ANY_LLM ?= 1
 ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
-# Two workers: the suites start real servers, so more of them only wait for each other.
-PYTEST_WORKERS ?= 3
+# More than there are cores: the suites start real servers and wait for them much of the time.
+PYTEST_WORKERS ?= 4
 
 export PYTHON INSTALL_LOCAL INSTALL_ANY_LLM
 
@@ -27,7 +27,7 @@ down: ## Stop a mesh that was started with --detach
 	@$(BIN)/caravan down $(ARGS)
 
 test: setup ## Run every test; ARGS="-k stream" is passed on
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) $(ARGS)
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadscope $(ARGS)
 
 chaos: setup ## Kill, cut and overload what runs, also in tests that take minutes
 	$(BIN)/python -m pytest -m chaos $(ARGS)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
+from tests import scheduling
 from tests.infrastructure import choice
 from tests.infrastructure.protocol import CannotRun
 
@@ -15,3 +18,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         choice.runtime().prepare()
     except CannotRun as error:
         raise pytest.UsageError(str(error)) from error
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started by a shell that does not wait for it: what tests
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # start would ignore Ctrl-C too
+    if config.pluginmanager.has_plugin("xdist"):
+        config.pluginmanager.register(scheduling)

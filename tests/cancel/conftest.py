@@ -13,7 +13,7 @@ from tests.mesh.running import RunningMesh
 from tests.upstream.scripted import ScriptedUpstream
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def upstream() -> Iterator[ScriptedUpstream]:
     made = ScriptedUpstream()
     made.start()
@@ -21,7 +21,7 @@ def upstream() -> Iterator[ScriptedUpstream]:
     made.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def mesh(upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
     made = RunningMesh(tmp_path_factory.mktemp("cancel"), upstream, scale="gateway=2", stack=stack(upstream.url))
     made.start()

@@ -14,7 +14,7 @@ from tests.mesh.tenants import ADA, BOB, connect, two_tenants
 from tests.upstream.scripted import ScriptedUpstream
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def upstream() -> Iterator[ScriptedUpstream]:
     made = ScriptedUpstream()
     made.start()
@@ -22,7 +22,7 @@ def upstream() -> Iterator[ScriptedUpstream]:
     made.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def mesh(upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
     """Two gateways, two agents services, two tenants."""
     with two_tenants(tmp_path_factory.mktemp("conversations"), upstream, "gateway=2,agents=2") as made:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -63,6 +64,41 @@ def test_prompts_are_chained_over_responses(environment: dict[str, str]) -> None
     assert (done.stdout.splitlines(), done.returncode) == (lines, 0), done.stderr
 
 
+def test_a_file_is_uploaded_found_read_and_forgotten(environment: dict[str, str]) -> None:
+    done = python(environment, "e12_files.py")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "log.txt: 2188895 bytes, kept for 3600 s",
+        "it is the newest one: True",
+        "its last lines:",
+        "  line 99999 of the log",
+        "  line 100000 of the log",
+        "forgotten: True",
+    ]
+
+
+@pytest.mark.parametrize(("route", "prompt"), [("billing", "invoices"), ("technical", "engineer"), ("x", "sentence")])
+def test_a_classified_question_goes_to_whom_it_concerns(
+    environment: dict[str, str], mesh: RunningMesh, route: str, prompt: str
+) -> None:
+    question = f'say {{"route":"{route}"}}'
+    models = {"CARAVAN_MODEL": "up/agent", "CARAVAN_EXPERT_MODEL": "up/plain"}
+    done = run(environment | models, sys.executable, "e07_routing.py", question)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == f"route: {route if route != 'x' else 'other'}"
+    asked = [request.body for request in mesh.upstream.requests[-2:]]
+    assert asked[0]["response_format"]["json_schema"]["name"] == "route"
+    assert asked[1]["model"] == ("plain" if route == "technical" else "agent")
+    assert prompt in asked[1]["messages"][0]["content"] and asked[1]["messages"][1]["content"] == question
+
+
+def test_views_are_asked_for_at_once_and_brought_together(environment: dict[str, str], mesh: RunningMesh) -> None:
+    done = python(environment, "e08_parallel.py")
+    names = ("customers", "engineers", "management", "together")
+    assert (done.stdout.splitlines(), done.returncode) == ([f"{name}: {words(80)}" for name in names], 0), done.stderr
+    assert mesh.upstream.requests[-1].body["messages"][1]["content"].count(words(80)) == 3
+
+
 def test_a_python_service_reads_the_stream_from_the_bus(environment: dict[str, str]) -> None:
     done = python(environment, "e03_internal_service.py")
     assert (done.stdout, done.returncode) == (f"{words(60)}\n", 0), done.stderr
@@ -86,6 +122,48 @@ def test_the_client_over_the_bus_prints_the_stream_and_the_answer(
     done = python(environment | {"CARAVAN_MODEL": "plane"}, "e05_bus_client.py")
     assert done.returncode == 1
     assert "The model 'plane' does not exist." in done.stderr
+
+
+@pytest.mark.parametrize("name", ["e09_background_run.py", "e09_background_run_plain.py"])
+def test_a_service_has_work_done_in_the_background(environment: dict[str, str], name: str) -> None:
+    done = python(environment, name)
+    ended = f"ended: completed with {USAGE['completion_tokens']} tokens"
+    lines = done.stdout.splitlines()
+    assert (lines[0] in ("started: queued", "started: in_progress"), lines[1:]) == (True, [words(60), ended]), (
+        done.stdout + done.stderr
+    )
+    failed = python(environment | {"CARAVAN_MODEL": "plane"}, name)
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("ended: failed: The model 'plane' does not exist.")
+
+
+def test_an_agent_calls_the_tools_of_its_mcp_server(environment: dict[str, str]) -> None:
+    plan = 'warehouse__on_hand {"item":"chairs"} ; warehouse__order {"item":"chairs","count":6}'
+    done = run(environment | {"CARAVAN_MODEL": "up/agent"}, sys.executable, "e10_mcp_agent.py", plan)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [line.partition("(")[0] for line in lines[:2]] == ["on_hand", "order"]
+    assert [line.partition(" -> ")[2] for line in lines[:2]] == ["4 chairs", "6 chairs ordered"]
+    assert "6 chairs ordered" in lines[-1]
+
+
+def test_an_agent_whose_server_may_not_be_reached_says_what_to_do(environment: dict[str, str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = str(taken.getsockname()[1])
+    done = python(environment | {"CARAVAN_EXAMPLE_MCP_PORT": port}, "e10_mcp_agent.py")
+    assert done.returncode == 1
+    assert f"CARAVAN_AGENTS_ALLOWED_HOSTS=127.0.0.1:{port} make up" in done.stderr
+
+
+def test_a_run_is_read_on_by_another_process(environment: dict[str, str]) -> None:
+    slow = environment | {"CARAVAN_MODEL": "up/slow-20"}
+    first = python(slow, "e11_resume.py")
+    assert first.returncode == 0, first.stderr
+    begun, place = first.stdout.splitlines()
+    rest = run(slow, sys.executable, "e11_resume.py", *place.split())
+    assert rest.returncode == 0, rest.stderr
+    assert begun + rest.stdout == f"{words(60)}\n"
 
 
 def test_a_python_service_is_told_of_a_model_that_does_not_exist(environment: dict[str, str]) -> None:
@@ -131,6 +209,7 @@ def asked_from_node(environment: dict[str, str], folder: Path, model: str) -> It
 
 @needs_node
 @pytest.mark.chaos
+@pytest.mark.long
 def test_a_node_service_does_not_notice_a_worker_that_dies_before_the_first_token(
     environment: dict[str, str], mesh: RunningMesh, node_folder: Path
 ) -> None:

@@ -19,7 +19,7 @@ CASES = [*sixteen(QUICK), beyond_repair()]
 PARAMS = [pytest.param(case, id=case.id) for case in CASES]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def report(mesh: RunningMesh) -> dict[str, dict[str, Any]]:
     return checked(mesh)
 

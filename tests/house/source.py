@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -18,6 +18,8 @@ PACKAGES = {
     "caravan_inference": ROOT / "services/inference",
     "caravan_recorder": ROOT / "services/recorder",
     "caravan_agents": ROOT / "services/agents",
+    "caravan_files": ROOT / "services/files",
+    "caravan_vector": ROOT / "services/vector",
     "caravan_client": ROOT / "libs/client",
     "caravan": ROOT,
 }
@@ -45,12 +47,13 @@ class Source:
 
 def sources(*packages: str) -> list[Source]:
     """Every file of these packages (of all when none is named), without their tests."""
-    return [
-        Source(package, path)
-        for package in packages or PACKAGES
-        for path in sorted((PACKAGES[package] / package).rglob("*.py"))
-        if "tests" not in path.parts
-    ]
+    return [source for package in packages or PACKAGES for source in _of(package)]
+
+
+@cache
+def _of(package: str) -> tuple[Source, ...]:
+    paths = sorted((PACKAGES[package] / package).rglob("*.py"))
+    return tuple(Source(package, path) for path in paths if "tests" not in path.parts)
 
 
 def docstrings(tree: ast.Module) -> set[int]:

@@ -1,36 +1,29 @@
-"""What a service costs before its first request: CPU seconds to import it, measured in a fresh interpreter."""
+"""What a service costs before its first request: how much it imports, counted in a fresh interpreter."""
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 
 import pytest
 
 BUDGETS = {
-    "caravan_contracts.subjects": 0.8,
-    "caravan_client": 0.4,
-    "caravan_gateway.app": 1.5,
-    "caravan_registry.app": 2.5,
-    "caravan_agents.app": 2.5,
-    "caravan_inference.app": 2.5,
+    "caravan_contracts.subjects": 100,
+    "caravan_client": 300,
+    "caravan_gateway.app": 800,
+    "caravan_registry.app": 1000,
+    "caravan_agents.app": 1750,
+    "caravan_inference.app": 600,
 }
-"""CPU seconds, user and system. A module that needs something heavy for one request in a thousand imports it there."""
-
-
-def cpu_seconds_to_import(module: str) -> float:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-c", f"import {module}"], check=True, timeout=60)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime)
+"""Modules. One that needs something heavy for one request in a thousand imports it there."""
 
 
 @pytest.mark.parametrize(("module", "budget"), BUDGETS.items())
-def test_import_stays_within_its_budget(module: str, budget: float) -> None:
-    """The best of three: the first import may still have to compile, and a busy machine only ever adds."""
-    best = min(cpu_seconds_to_import(module) for _ in range(3))
-    assert best <= budget, f"import {module} took {best:.2f} CPU-s; see `python -X importtime -m {module}`"
+def test_import_stays_within_its_budget(module: str, budget: int) -> None:
+    code = f"import {module}, sys; print(len(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True)
+    loaded = int(done.stdout)
+    assert loaded <= budget, f"import {module} loads {loaded} modules; see `python -X importtime -m {module}`"
 
 
 @pytest.mark.parametrize(
@@ -52,6 +45,8 @@ def test_import_stays_within_its_budget(module: str, budget: float) -> None:
             ),
         ),
         ("caravan_gateway.app", ("faststream", "openai", "opentelemetry.sdk", "asyncpg", "numpy")),
+        ("caravan_agents.app", ("mcp", "mcp_types", "jsonschema", "fastapi")),
+        ("caravan_agents.tools.mcp", ("mcp", "mcp_types", "jsonschema", "yaml")),
         ("caravan_inference.app", ("faststream", "openai", "opentelemetry.sdk", "fastapi", "xllamacpp", "onnxruntime")),
     ],
 )

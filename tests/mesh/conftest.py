@@ -10,7 +10,7 @@ from tests.mesh.running import RunningMesh
 from tests.upstream.scripted import ScriptedUpstream
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def upstream() -> Iterator[ScriptedUpstream]:
     made = ScriptedUpstream()
     made.start()
@@ -18,7 +18,7 @@ def upstream() -> Iterator[ScriptedUpstream]:
     made.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def mesh(upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
     made = RunningMesh(tmp_path_factory.mktemp("mesh"), upstream)
     made.start()

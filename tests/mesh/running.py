@@ -42,19 +42,20 @@ class RunningMesh:
     """An API key, when the gateway wants one."""
     environment: dict[str, str] = field(default_factory=dict)
 
-    def start(self) -> None:
+    def start(self, model: str = "up/plain") -> None:
+        """Returns once `model` is listed."""
         stack = self.folder / "caravan.yaml"
         slots = f"slots: {self.slots}" if self.slots else ""
         stack.write_text(self.stack or STACK.format(url=self.upstream.url, slots=slots))
         args = ["up", "--detach", "--port", "0", "--config", str(stack)]
         args += ["--scale", self.scale] if self.scale else []
         args += [] if self.local_model else ["--no-local-model"]
-        done = self.command(*args, timeout=50)
+        done = self.command(*args, timeout=90)
         assert done.returncode == 0, done.stdout + done.stderr
-        self.until(lambda: "up/plain" in self.model_ids())
+        self.until(lambda: model in self.model_ids())
 
     def stop(self) -> None:
-        self.command("down", timeout=50)
+        self.command("down", timeout=90)
 
     def command(self, *args: str, timeout: float = 20, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         env = {**os.environ, "CARAVAN_DATA_DIR": str(self.folder / "data"), **self.environment}
@@ -82,15 +83,15 @@ class RunningMesh:
 
     def slots_used(self, service: str = "inference") -> dict[str, float]:
         """Requests under way, by worker of the service."""
-
-        def used(name: str) -> float:
-            port = self.state["ports"][f"ops-{name}"]
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
-                lines = response.read().decode().splitlines()
-            return sum(float(line.split()[-1]) for line in lines if line.startswith("caravan_slots_used"))
-
         names = [child["name"] for child in self.state["children"]]
-        return {name: used(name) for name in names if name.startswith(service)}
+        return {name: self.metric(name, "caravan_slots_used") for name in names if name.startswith(service)}
+
+    def metric(self, name: str, metric: str) -> float:
+        """Of a process: the sum over all labels."""
+        port = self.state["ports"][f"ops-{name}"]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
+            lines = response.read().decode().splitlines()
+        return sum(float(line.split()[-1]) for line in lines if line.startswith(metric))
 
     def busiest(self, service: str = "inference") -> str:
         """The worker of the service with the most requests."""
@@ -123,7 +124,7 @@ class RunningMesh:
                         return False
         return True
 
-    def until(self, true: Callable[[], bool], seconds: float = 15.0) -> None:
+    def until(self, true: Callable[[], bool], seconds: float = 30.0) -> None:
         """Wait for a fact of another process."""
         end = time.monotonic() + seconds
         while True:

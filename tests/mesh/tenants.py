@@ -20,11 +20,11 @@ KEYS = f"""
 
 
 @contextmanager
-def two_tenants(folder: Path, upstream: ScriptedUpstream, scale: str) -> Iterator[RunningMesh]:
-    """Every process of it is ready."""
+def two_tenants(folder: Path, upstream: ScriptedUpstream, scale: str, **more: str) -> Iterator[RunningMesh]:
+    """Every process of it is ready; `more` is its environment."""
     keys = folder / "keys"
     keys.write_text(KEYS)
-    environment = {"CARAVAN_GATEWAY_API_KEYS_FILE": str(keys)}
+    environment = {"CARAVAN_GATEWAY_API_KEYS_FILE": str(keys), **more}
     made = RunningMesh(folder, upstream, scale=scale, key=ROOT, environment=environment)
     made.start()
     try:

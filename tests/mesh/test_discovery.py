@@ -21,7 +21,7 @@ async def connect(mesh: RunningMesh, user: str, seed: Path) -> Client:
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def foreign(mesh: RunningMesh) -> Path:
     done = mesh.command("bus", "user", "add", "analytics")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -41,11 +41,12 @@ async def test_every_service_answers_ping_info_and_stats(mesh: RunningMesh) -> N
     found: dict[str, dict[str, object]] = {}
     for verb in ("PING", "INFO", "STATS"):
         await client.publish(f"$SRV.{verb}", b"", reply=inbox)
-        for _ in range(4):
+        for _ in range(5):
             answer = json.loads((await answers.next_msg(timeout=3)).data)
             assert answer["type"] == f"io.nats.micro.v1.{verb.lower()}_response"
             found.setdefault(answer["name"], {})[verb] = answer
-    assert found.keys() == {"caravan-gateway", "caravan-registry", "caravan-inference", "caravan-agents"}
+    services = ("gateway", "registry", "inference", "agents", "files")
+    assert found.keys() == {f"caravan-{service}" for service in services}
     stats = found["caravan-inference"]["STATS"]
     endpoints = {e["name"]: e for e in stats["endpoints"]}  # type: ignore[index, attr-defined]
     assert endpoints["at-chat"]["num_requests"] >= 0 and "chat" in endpoints

@@ -102,6 +102,26 @@ def test_http_bus_worker_and_provider_are_one_trace(
     assert "secret prompt" not in traced.log("gateway") + traced.log("inference")
 
 
+@pytest.mark.parametrize("background", [False, True])
+def test_a_response_and_what_it_asks_for_are_one_trace(
+    traced: RunningMesh, collector: Collector, background: bool
+) -> None:
+    trace = "2" * 31 + str(int(background))
+    body = {"model": "up/plain", "input": "secret prompt", "background": background}
+    headers = {"traceparent": f"00-{trace}-{CLIENT}-01"}
+    assert httpx.post(f"{traced.url}/v1/responses", json=body, headers=headers).status_code == 200
+    traced.until(lambda: "chat plain" in collector.of(trace) and "invoke_agent" in collector.of(trace), 10)
+    spans = collector.of(trace)
+    at = "caravan.v1.inference.at.{worker}.chat"
+    parent = spans["POST /v1/responses"][1].span_id.hex()
+    for name in ("invoke_agent", f"send {at}", f"process {at}", "chat plain"):
+        assert spans[name][1].parent_span_id.hex() == parent, name
+        parent = spans[name][1].span_id.hex()
+    assert spans["invoke_agent"][0] == "caravan-agents"
+    assert attributes(spans["invoke_agent"][1])["gen_ai.operation.name"] == "invoke_agent"
+    assert all("secret prompt" not in str(span) for _, span in collector.spans)
+
+
 def test_an_error_is_on_the_span_that_had_it(traced: RunningMesh, collector: Collector) -> None:
     trace = "1" * 32
     body = {"model": "up/status-500", "messages": [{"role": "user", "content": "x"}]}

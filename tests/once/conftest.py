@@ -31,7 +31,7 @@ routes:
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def upstream() -> Iterator[NumberedUpstream]:
     made = NumberedUpstream()
     made.start()
@@ -39,7 +39,7 @@ def upstream() -> Iterator[NumberedUpstream]:
     made.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def mesh(upstream: NumberedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
     """Two gateways, two workers, three tenants."""
     folder: Path = tmp_path_factory.mktemp("once")

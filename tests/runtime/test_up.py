@@ -65,10 +65,13 @@ def test_detach_status_and_down(folder: Path) -> None:
     assert shown.returncode == 0, shown.stderr
     report = json.loads(shown.stdout)
     names = [service["name"] for service in report["services"]]
-    assert names == ["nats", "postgres", "valkey", "gateway", "registry", "inference-1", "inference-2", "agents"]
+    assert names == [
+        "nats", "postgres", "valkey", "gateway", "registry", "inference-1", "inference-2", "agents", "files",
+    ]  # fmt: skip
     assert {service["state"] for service in report["services"]} == {"ready"}
     assert sorted(worker["name"] for worker in report["workers"]) == [
-        "caravan-agents", "caravan-gateway", "caravan-inference", "caravan-inference", "caravan-registry",
+        "caravan-agents", "caravan-files", "caravan-gateway",
+        "caravan-inference", "caravan-inference", "caravan-registry",
     ]  # fmt: skip
     assert report["problems"] == []
     with urllib.request.urlopen(report["urls"]["gateway"] + "/readyz", timeout=5) as answer:
@@ -99,7 +102,7 @@ async def launch(folder: Path) -> asyncio.subprocess.Process:
 async def test_no_end_of_the_launcher_leaves_anything_running(folder: Path, number: signal.Signals) -> None:
     launcher = await launch(folder)
     children = pids(folder)
-    assert len(children) == 7
+    assert len(children) == 8
     launcher.send_signal(number)
     status = await asyncio.wait_for(launcher.wait(), 40)
     assert status == (-number if number == signal.SIGKILL else 0)

@@ -11,7 +11,7 @@ from tests.mesh.tenants import ADA, BOB, connect, two_tenants
 from tests.stored.upstream import NumberedUpstream
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def upstream() -> Iterator[NumberedUpstream]:
     made = NumberedUpstream()
     made.start()
@@ -19,7 +19,7 @@ def upstream() -> Iterator[NumberedUpstream]:
     made.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def mesh(upstream: NumberedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
     """Two gateways, two tenants."""
     with two_tenants(tmp_path_factory.mktemp("stored"), upstream, "gateway=2") as made:

@@ -51,6 +51,7 @@ def all_there(client: OpenAI, ids: list[str]) -> bool:
         return False
 
 
+@pytest.mark.long
 def test_nothing_is_lost_when_the_storing_service_is_killed(mortal: RunningMesh) -> None:
     with connect(mortal, retries=2) as client, ThreadPoolExecutor(8) as pool:
         ids: list[str] = []

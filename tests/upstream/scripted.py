@@ -17,6 +17,15 @@
     room-3           refuses more than 3 messages, as too long for the model
     big-500          an answer of 500 KiB
     tools, logprobs  what their name says
+    work-3           three turns with calls of the first tool, then an answer: see `working`
+    thinking         says what it thinks before its tokens
+    refusing         says that it will not, in a refusal
+    short, filtered  stops after its tokens because there may be no more; because of a filter
+    mixed            calls the tool `weather`, speaks, and calls `clock`, in one answer
+    lost-2           calls a tool that nobody has in its first two turns (lost-99: for ever), then speaks
+    endless          calls the first tool that is offered for as long as any is
+    stubborn         calls `shop__add` whatever is offered, for ever
+    agent            calls the tools that the user names, then answers from their results: see `acting`
 
 Every request is recorded, with what became of it; `open` counts those under way, `closed_early` those whose client
 went away.
@@ -33,6 +42,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+
+from tests.upstream import odd, working
+from tests.upstream.acting import act, pieces
 
 USAGE = {"prompt_tokens": 7, "completion_tokens": 4, "total_tokens": 11}
 CALL = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Paris"}'}}
@@ -213,6 +225,12 @@ class ScriptedUpstream:
         if name == "tools":
             message.update(content=None, tool_calls=[CALL])
             choice["finish_reason"] = "tool_calls"
+        if name == "agent":
+            done = act(body)
+            message["content"] = done.text or None
+            if done.calls:
+                message["tool_calls"] = list(done.calls)
+                choice["finish_reason"] = "tool_calls"
         if name == "logprobs":
             choice["logprobs"] = {"content": [{"token": "w0", "logprob": -0.1, "bytes": None, "top_logprobs": []}]}
         if request.path.endswith("/v1/completions"):
@@ -236,8 +254,8 @@ class ScriptedUpstream:
                 await asyncio.sleep(0)
             return response
         for event in events:
-            if name == "slow":
-                await asyncio.sleep(number / 1000)
+            if name in ("slow", "work"):
+                await asyncio.sleep(number / 1000 if name == "slow" else 0.1)
             if name == "latedone" and event.endswith(b"[DONE]"):
                 await asyncio.sleep(0.05)
             await response.write(event + end)
@@ -269,10 +287,34 @@ class ScriptedUpstream:
             return b"data: " + json.dumps({**chunk, "choices": [choice]}).encode()
 
         request_is_text = "prompt" in body
+        calls = working.calls(body, number) if name == "work" else []
         if name == "tools":
             yield event({"role": "assistant", "tool_calls": [{"index": 0, **CALL}]})
             yield event({}, "tool_calls")
+        elif calls:
+            for index, call in enumerate(calls):
+                yield event({"role": "assistant", "tool_calls": [{"index": index, **call}]})
+            yield event({}, "tool_calls")
+        elif name == "mixed":
+            yield from (event(delta) for delta in odd.mixed())
+            yield event({}, "tool_calls")
+        elif calls := odd.calls(name, number, body):
+            yield event({"role": "assistant", "tool_calls": [{"index": 0, **calls[0]}]})
+            yield event({}, "tool_calls")
+        elif name == "refusing":
+            yield event({"role": "assistant", "refusal": "I "})
+            yield event({"refusal": "will not."})
+            yield event({}, "stop")
+        elif name == "agent":
+            done = act(body)
+            yield event({"role": "assistant", "content": done.text or None})
+            for index, call in enumerate(done.calls):
+                for piece in pieces(call, index):
+                    yield event({"tool_calls": [piece]})
+            yield event({}, "tool_calls" if done.calls else "stop")
         else:
+            if name == "thinking":
+                yield event({"role": "assistant", "reasoning_content": "hm"})
             for i, word in enumerate(self._words(body)):
                 if name in ("cut", "silent", "inband") and i == number:
                     if name == "inband":
@@ -281,7 +323,7 @@ class ScriptedUpstream:
                 yield event({"content": word} if i else {"role": "assistant", "content": word})
             if name == "nofinish":
                 return
-            yield event({}, "stop")
+            yield event({}, odd.FINISH.get(name, "stop"))
         if (body.get("stream_options") or {}).get("include_usage"):
             head = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": body["model"]}
             yield b"data: " + json.dumps({**head, "choices": [], "usage": USAGE}).encode()
