@@ -1,5 +1,5 @@
 # Every image of Caravan, one target each:
-#   gateway  registry  agents  inference (remote providers only)  inference-local (adds the local models)  tools (the command)
+#   gateway  registry  agents  files  inference (remote providers only)  inference-local (adds the local models)  tools (the command)
 #   inference-any-llm (adds the providers without OpenAI's API; --build-arg SDKS=bedrock,cohere names those with SDKs)
 #
 #   docker build --target gateway -t caravan/gateway .
@@ -42,6 +42,8 @@ COPY services/registry/pyproject.toml services/registry/
 COPY services/inference/pyproject.toml services/inference/
 COPY services/recorder/pyproject.toml services/recorder/
 COPY services/agents/pyproject.toml services/agents/
+COPY services/files/pyproject.toml services/files/
+COPY services/vector/pyproject.toml services/vector/
 RUN python -m venv --without-pip /opt/caravan
 ENV VIRTUAL_ENV=/opt/caravan \
     FETCH="uv pip install --quiet --constraints requirements/constraints.txt \
@@ -51,7 +53,8 @@ RUN --mount=type=cache,target=/root/.cache/uv \
     $FETCH -r libs/contracts/pyproject.toml -r libs/bus/pyproject.toml -r libs/storage/pyproject.toml
 
 FROM packages AS gateway-packages
-RUN --mount=type=cache,target=/root/.cache/uv $FETCH -r services/gateway/pyproject.toml
+RUN --mount=type=cache,target=/root/.cache/uv $FETCH -r services/gateway/pyproject.toml \
+        -r libs/storage/pyproject.toml --extra s3
 COPY --from=wheels /wheels /wheels
 RUN $OWN /wheels/caravan_contracts-* /wheels/caravan_bus-* /wheels/caravan_storage-* /wheels/caravan_gateway-*
 
@@ -64,6 +67,12 @@ FROM packages AS agents-packages
 RUN --mount=type=cache,target=/root/.cache/uv $FETCH -r services/agents/pyproject.toml
 COPY --from=wheels /wheels /wheels
 RUN $OWN /wheels/caravan_contracts-* /wheels/caravan_bus-* /wheels/caravan_storage-* /wheels/caravan_agents-*
+
+FROM packages AS files-packages
+RUN --mount=type=cache,target=/root/.cache/uv $FETCH -r services/files/pyproject.toml \
+        -r libs/storage/pyproject.toml --extra s3
+COPY --from=wheels /wheels /wheels
+RUN $OWN /wheels/caravan_contracts-* /wheels/caravan_bus-* /wheels/caravan_storage-* /wheels/caravan_files-*
 
 FROM packages AS inference-packages
 RUN --mount=type=cache,target=/root/.cache/uv $FETCH -r services/inference/pyproject.toml
@@ -78,7 +87,8 @@ RUN --mount=type=cache,target=/root/.cache/uv $FETCH "any-llm-sdk${SDKS:+[$SDKS]
 FROM packages AS tools-packages
 RUN --mount=type=cache,target=/root/.cache/uv \
     $FETCH -r pyproject.toml -r services/gateway/pyproject.toml -r services/registry/pyproject.toml \
-        -r services/inference/pyproject.toml -r services/recorder/pyproject.toml -r services/agents/pyproject.toml
+        -r services/inference/pyproject.toml -r services/recorder/pyproject.toml -r services/agents/pyproject.toml \
+        -r services/files/pyproject.toml -r services/vector/pyproject.toml
 COPY --from=wheels /wheels /wheels
 RUN $OWN /wheels/*.whl
 
@@ -93,6 +103,8 @@ RUN --mount=type=cache,target=/root/.cache/uv \
 # --- images ------------------------------------------------------------------------------------------
 
 FROM base AS service
+# Mount point of the volume of files: a new volume takes the owner of its folder.
+RUN install -d -o caravan -g caravan -m 0700 /var/lib/caravan/objects
 USER caravan
 WORKDIR /tmp
 ENV CARAVAN_OPS_HOST=0.0.0.0 CARAVAN_OPS_PORT=9090
@@ -122,6 +134,11 @@ COPY --from=agents-packages /opt/caravan /opt/caravan
 ENTRYPOINT ["python", "-m", "caravan_agents"]
 LABEL org.opencontainers.image.title="Caravan agents"
 
+FROM service AS files
+COPY --from=files-packages /opt/caravan /opt/caravan
+ENTRYPOINT ["python", "-m", "caravan_files"]
+LABEL org.opencontainers.image.title="Caravan files"
+
 FROM service AS inference
 COPY --from=inference-packages /opt/caravan /opt/caravan
 ENTRYPOINT ["python", "-m", "caravan_inference"]
@@ -141,7 +158,7 @@ FROM base AS tools
 COPY --from=tools-packages /opt/caravan /opt/caravan
 COPY deploy/make_secrets.py /opt/caravan/deploy/make_secrets.py
 # Mount points of the volumes that deploy/make_secrets.py fills: a new volume takes the owner of its folder.
-RUN for reader in keyring nats postgres valkey gateway registry inference agents; do \
+RUN for reader in keyring nats postgres valkey gateway registry inference agents files; do \
         install -d -o caravan -g caravan /secrets/$reader; done
 USER caravan
 WORKDIR /tmp

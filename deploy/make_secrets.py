@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from urllib.parse import quote
 
-SERVICES = ("gateway", "registry", "inference", "agents")
+SERVICES = ("gateway", "registry", "inference", "agents", "files")
 READABLE = 0o444
 
 
@@ -25,8 +25,9 @@ def main(root: Path) -> None:
     valkey = password(root / "valkey" / "password", "VALKEY_PASSWORD")
     write(root / "valkey" / "valkey.conf", valkey_config(valkey))
     database = f"postgresql://caravan:{quote(postgres, safe='')}@postgres:5432/caravan\n"
-    for service in ("registry", "agents"):
+    for service in ("registry", "agents", "files"):
         write(root / service / "database-url", database)
+    password(root / "agents" / "secret", "CARAVAN_AGENTS_SECRET")
     for service in SERVICES:
         write(root / service / "redis-url", f"redis://:{quote(valkey, safe='')}@valkey:6379/0\n")
     bus_keys(root)

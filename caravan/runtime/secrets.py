@@ -21,6 +21,8 @@ class Secrets:
     """NKEY seed of each bus user of ours."""
     postgres_password: str = field(repr=False)
     valkey_password: str = field(repr=False)
+    agents_secret: str = field(repr=False)
+    """What the agents service encrypts with, for clients to keep."""
 
     def public_keys(self) -> dict[str, str]:
         """Public key of each bus user."""
@@ -38,12 +40,14 @@ def load(data: DataDir, users: tuple[str, ...]) -> Secrets:
         seeds={user: seeds.get(user) or keys.new_seed() for user in users} | seeds,
         postgres_password=known.get("postgres_password") or random.token_urlsafe(32),
         valkey_password=known.get("valkey_password") or random.token_urlsafe(32),
+        agents_secret=known.get("agents_secret") or random.token_urlsafe(32),
     )
     text = json.dumps(
         {
             "nkey_seeds": fresh.seeds,
             "postgres_password": fresh.postgres_password,
             "valkey_password": fresh.valkey_password,
+            "agents_secret": fresh.agents_secret,
         },
         indent=2,
     )
