@@ -8,7 +8,7 @@ import secrets
 from typing import Any
 
 from caravan_contracts import subjects
-from caravan_contracts.channels import OPERATOR
+from caravan_contracts.users import OPERATOR
 
 from caravan.runtime import bus_users
 from caravan.runtime.paths import DataDir

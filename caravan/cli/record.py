@@ -41,7 +41,7 @@ def record(
     See docs/recording.md.
     """
     from caravan_bus import process
-    from caravan_contracts.channels import RECORDER
+    from caravan_contracts.users import RECORDER
     from caravan_recorder import app
     from caravan_recorder.options import Filter, Limits, RecordOptions
     from caravan_recorder.writing import Mode

@@ -62,7 +62,7 @@ def replay(
 
     Exit code 1 when a request of a load failed. See docs/recording.md.
     """
-    from caravan_contracts.channels import REPLAY
+    from caravan_contracts.users import REPLAY
     from caravan_recorder.options import LoadOptions, ReplayOptions
 
     from caravan.cli import bus_line

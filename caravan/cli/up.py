@@ -41,7 +41,7 @@ def up(
     Ports of the servers are free ones, secrets are made at the first start and kept in the data folder. Ctrl-C (or
     `caravan down`) lets open requests finish and leaves nothing running; a second Ctrl-C does not wait for them.
     """
-    from caravan_contracts.channels import SERVICES
+    from caravan_contracts.users import SERVICES
 
     from caravan.runtime import services
     from caravan.runtime.options import MeshOptions, find_stack, parse_scale

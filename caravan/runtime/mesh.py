@@ -10,8 +10,8 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Self
 
-from caravan_contracts.channels import AGENTS, GATEWAY
-from caravan_contracts.channels import SERVICES as KNOWN
+from caravan_contracts.users import AGENTS, GATEWAY
+from caravan_contracts.users import SERVICES as KNOWN
 
 from caravan.errors import AlreadyRunning, PortTaken, StartError
 from caravan.runtime import bus_users, services, state

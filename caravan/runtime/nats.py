@@ -10,7 +10,7 @@ import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from caravan_contracts.channels import OPERATOR
+from caravan_contracts.users import OPERATOR
 
 from caravan.runtime import binaries, bus_users, keys
 from caravan.runtime.nats_config import NatsOptions, render

@@ -25,7 +25,7 @@ def module(name: str) -> str:
 
 
 def _known() -> tuple[str, ...]:
-    from caravan_contracts.channels import SERVICES
+    from caravan_contracts.users import SERVICES
 
     return SERVICES  # packages installed as editable by an import hook don't show up in a listing
 

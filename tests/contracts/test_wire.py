@@ -6,11 +6,12 @@ import pytest
 from caravan_contracts import asyncapi, frames, permissions, subjects
 from caravan_contracts import headers as h
 from caravan_contracts.channel import Pattern
-from caravan_contracts.channels import CHANNELS, RECORDER
+from caravan_contracts.channels import CHANNELS
 from caravan_contracts.context import LONGEST_TIMEOUT, Principal, RequestContext
 from caravan_contracts.errors import CaravanError, InvalidRequest, ModelNotFound, Overloaded, UpstreamRefused
 from caravan_contracts.inference import CallSpec, Summary, Usage
 from caravan_contracts.presence import Load, Presence, WorkerState
+from caravan_contracts.users import RECORDER
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -12,9 +12,9 @@ import pytest
 import pytest_asyncio
 from caravan_agents.conversations.items import Item, prepare
 from caravan_agents.conversations.store import Bounds, Store
-from caravan_contracts.channels import AGENTS
 from caravan_contracts.conversations import PAGE_BYTES, ListConversationItems
 from caravan_contracts.errors import InvalidRequest, NotFound
+from caravan_contracts.users import AGENTS
 from caravan_storage import migrations
 from caravan_storage.postgres import Postgres, PostgresOptions
 from hypothesis import HealthCheck, given, settings

@@ -44,7 +44,8 @@ class House:
         store = Store(postgres, room, 60.0)
         self.postgres = postgres
         self.objects = objects
-        self.files = FileService(store, objects, room)
+        self.told: list[f.FilesRemoved] = []
+        self.files = FileService(store, objects, room, self.told.append)
         self.uploads = UploadService(UploadStore(postgres, store, room, 60.0), store, self.files, objects)
         self.sweeper = Sweeper(postgres, objects, 1.0, 3600.0)
         self.context = RequestContext("req_t", Principal(tenant))
@@ -106,6 +107,23 @@ async def objects(tmp_path: Path) -> AsyncIterator[Objects]:
 @pytest.fixture
 def house(postgres: Postgres, objects: Objects) -> House:
     return House(postgres, objects, "acme", Room(1_000_000, 0))
+
+
+async def test_several_files_are_located_at_once_and_only_ones_own(house: House) -> None:
+    mine = [await house.make(), await house.make()]
+    other = House(house.postgres, house.objects, "umbrella", Room(1_000_000, 0))
+    theirs = await other.make()
+    asked = f.LocateFiles(ids=[mine[0].id, theirs.id, "file-nobody", mine[1].id, "\x00"])
+    found = await house.files.locate_many(asked, house.context)
+    assert {each.file.id: each.key for each in found.data} == {
+        each.id: (await house.files.locate(f.LocateFile(id=each.id), house.context)).key for each in mine
+    }
+
+
+async def test_who_has_to_know_is_told_of_a_file_that_was_deleted(house: House) -> None:
+    made = await house.make()
+    await house.files.delete(f.DeleteFile(id=made.id), house.context)
+    assert house.told == [f.FilesRemoved(tenant="acme", ids=[made.id])]
 
 
 async def test_a_place_is_nothing_that_anybody_sees(house: House) -> None:

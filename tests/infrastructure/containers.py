@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import asyncpg
 import redis.asyncio as redis
-from caravan_contracts.channels import OPERATOR
+from caravan_contracts.users import OPERATOR
 
 from caravan.runtime.nats import ping
 from tests.infrastructure import compose, engine

@@ -11,7 +11,6 @@ from caravan_bus.nats import NatsOptions, NatsTransport, connect
 from caravan_bus.registry_view import RegistryView
 from caravan_bus.requests import Requester
 from caravan_contracts import subjects as s
-from caravan_contracts.channels import GATEWAY, INFERENCE
 from caravan_contracts.context import Principal, RequestContext
 from caravan_contracts.registry import (
     Changed,
@@ -25,6 +24,7 @@ from caravan_contracts.registry import (
     SnapshotPage,
     SnapshotRequest,
 )
+from caravan_contracts.users import GATEWAY, INFERENCE
 from caravan_registry.app import serve
 from caravan_registry.settings import Settings
 

@@ -15,7 +15,7 @@ from caravan_agents.webhooks.service import Webhooks
 from caravan_bus.nats import NatsOptions, connect
 from caravan_bus.work.api import JetStream
 from caravan_bus.work.jetstream import JetStreamQueue
-from caravan_contracts.channels import AGENTS
+from caravan_contracts.users import AGENTS
 from caravan_contracts.work import WEBHOOKS
 
 from tests.chaos.place import Place

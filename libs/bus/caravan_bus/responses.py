@@ -16,11 +16,11 @@ from typing import Final
 
 import orjson
 from caravan_contracts import headers as h
-from caravan_contracts.channels import AGENTS
 from caravan_contracts.context import RequestContext
 from caravan_contracts.errors import CaravanError, InvalidJSON, RequestTooLarge, StreamInterrupted, WorkerLost
 from caravan_contracts.inference import CallSpec, Summary
 from caravan_contracts.responses import FOLLOWS, RECALLS, RUNS, Follow, Recall, ResponseVerb
+from caravan_contracts.users import AGENTS
 
 from caravan_bus.claims import INLINE_LIMIT, Claims, give_up
 from caravan_bus.event_place import EventPlace

@@ -10,7 +10,8 @@ from pydantic.json_schema import models_json_schema
 
 from caravan_contracts import VERSION, permissions
 from caravan_contracts.channel import Channel, Pattern
-from caravan_contracts.channels import CHANNELS, USERS
+from caravan_contracts.channels import CHANNELS
+from caravan_contracts.users import USERS
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _PARAMETERS = {

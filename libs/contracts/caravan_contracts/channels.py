@@ -12,44 +12,31 @@ from typing import Final
 from pydantic import BaseModel
 
 from caravan_contracts import completions as c
-from caravan_contracts import conversations as co
 from caravan_contracts import files as f
 from caravan_contracts import models as m
-from caravan_contracts import prompts as p
 from caravan_contracts import registry as r
-from caravan_contracts import response_verbs as responses
 from caravan_contracts import routing as ro
 from caravan_contracts import subjects as s
+from caravan_contracts import verbs
 from caravan_contracts.channel import Channel, Pattern
 from caravan_contracts.inference import MODELS, Verb
 from caravan_contracts.response_operations import ResponseOperation, TokenCount
 from caravan_contracts.responses import Follow, Recall, ResponseVerb
+from caravan_contracts.users import (
+    AGENTS,
+    CALLERS,
+    FILES,
+    GATEWAY,
+    INFERENCE,
+    OPERATOR,
+    RECORDER,
+    REGISTRY,
+    REPLAY,
+    STREAMERS,
+    VECTOR,
+    WORKERS,
+)
 from caravan_contracts.work import QUEUES
-
-GATEWAY: Final = "gateway"
-REGISTRY: Final = "registry"
-INFERENCE: Final = "inference"
-AGENTS: Final = responses.SERVICE
-"""Makes responses, and keeps what was said with models and what is said to them."""
-FILES: Final = f.SERVICE
-"""Knows what clients have uploaded."""
-OPERATOR: Final = "operator"
-"""The bus user of the command: looks, and asks as an administrator."""
-RECORDER: Final = "recorder"
-"""Listens to requests and answers of others (``caravan record``); says nothing."""
-REPLAY: Final = "replay"
-"""Answers as a provider from recordings, or asks what was recorded again (``caravan replay``)."""
-SERVICES: Final = (GATEWAY, REGISTRY, INFERENCE, AGENTS, FILES)
-USERS: Final = (*SERVICES, OPERATOR, RECORDER, REPLAY)
-
-
-ANYBODY: Final = ("*",)
-CALLERS: Final = (GATEWAY, INFERENCE, AGENTS, OPERATOR, REPLAY)
-"""Who may ask for inference with a principal of its choice."""
-WORKERS: Final = (INFERENCE, REPLAY)
-"""Who may serve a provider."""
-STREAMERS: Final = (*WORKERS, AGENTS)
-"""Who answers in streams of frames, and says how many slots it has for that."""
 
 
 def _inference() -> list[Channel]:
@@ -93,79 +80,6 @@ def _inference() -> list[Channel]:
         )
     )
     return rows
-
-
-def _request(
-    verb: str,
-    publishers: tuple[str, ...],
-    request: type[BaseModel],
-    reply: type[BaseModel],
-    summary: str,
-    service: str = REGISTRY,
-) -> Channel:
-    return Channel(
-        name=f"{service}.{verb}",
-        address=s.request(service, verb),
-        pattern=Pattern.REQUEST,
-        publishers=publishers,
-        subscribers=(service,),
-        queue=service,
-        request=request,
-        reply=reply,
-        summary=summary,
-    )
-
-
-def _agents(verb: str, request: type[BaseModel], reply: type[BaseModel], summary: str) -> Channel:
-    return _request(verb, (GATEWAY,), request, reply, summary, AGENTS)
-
-
-def _conversations() -> list[Channel]:
-    return [
-        _agents("create_conversation", co.CreateConversation, co.Conversation, "a new conversation"),
-        _agents("get_conversation", co.GetConversation, co.Conversation, "one conversation, without its items"),
-        _agents("update_conversation", co.UpdateConversation, co.Conversation, "replace its metadata"),
-        _agents("delete_conversation", co.DeleteConversation, co.ConversationDeleted, "forget it and its items"),
-        _agents("create_conversation_items", co.CreateConversationItems, co.ConversationItems, "add items at the end"),
-        _agents("list_conversation_items", co.ListConversationItems, co.ConversationItems, "its items, page by page"),
-        _agents("get_conversation_item", co.GetConversationItem, co.ConversationItems, "one item"),
-        _agents("delete_conversation_item", co.DeleteConversationItem, co.Conversation, "take one item out of it"),
-    ]
-
-
-def _prompts() -> list[Channel]:
-    return [
-        _agents("create_prompt", p.CreatePrompt, p.Prompt, "a new prompt"),
-        _agents("get_prompt", p.GetPrompt, p.Prompt, "one version of a prompt"),
-        _agents("update_prompt", p.UpdatePrompt, p.Prompt, "a new version of a prompt"),
-        _agents("delete_prompt", p.DeletePrompt, p.PromptDeleted, "forget it with all its versions"),
-        _agents("list_prompts", p.ListPrompts, p.PromptPage, "every prompt, page by page"),
-        _agents("list_prompt_versions", p.ListPromptVersions, p.PromptPage, "every version of a prompt, page by page"),
-        _agents(
-            "set_default_prompt_version", p.SetDefaultPromptVersion, p.Prompt, "which version is given who names none"
-        ),
-    ]
-
-
-def _files() -> list[Channel]:
-    def one(verb: str, request: type[BaseModel], reply: type[BaseModel], summary: str) -> Channel:
-        return _request(verb, (GATEWAY,), request, reply, summary, FILES)
-
-    return [
-        one("begin_file", f.BeginFile, f.Place, "a place in the object store for a new file"),
-        one("finish_file", f.FinishFile, f.File, "its bytes are there: make the file"),
-        one("abandon_file", f.Abandon, f.Abandoned, "nothing will come of a place"),
-        one("list_files", f.ListFiles, f.FilePage, "files, page by page"),
-        one("get_file", f.GetFile, f.File, "one file"),
-        one("locate_file", f.LocateFile, f.LocatedFile, "one file, and where its bytes lie"),
-        one("delete_file", f.DeleteFile, f.FileDeleted, "forget it"),
-        one("create_upload", f.CreateUpload, f.Upload, "a file that will come in parts"),
-        one("begin_part", f.BeginPart, f.Place, "a place for a part of an upload"),
-        one("finish_part", f.FinishPart, f.UploadPart, "its bytes are there"),
-        one("abandon_part", f.Abandon, f.Abandoned, "nothing will come of the place of a part"),
-        one("complete_upload", f.CompleteUpload, f.Upload, "make a file of its parts"),
-        one("cancel_upload", f.CancelUpload, f.Upload, "no parts any more"),
-    ]
 
 
 def _responses() -> list[Channel]:
@@ -244,39 +158,40 @@ def _work() -> list[Channel]:
 
 CHANNELS: Final[tuple[Channel, ...]] = (
     *_inference(),
-    _request(
+    verbs.row(
         "snapshot",
         CALLERS,
         r.SnapshotRequest,
         r.SnapshotPage,
         "every resource, page by page",
     ),
-    _request(
+    verbs.row(
         "put",
         (GATEWAY, OPERATOR, REPLAY),
         r.PutResource,
         r.Changed,
         "create or replace a resource",
     ),
-    _request("delete", (GATEWAY, OPERATOR, REPLAY), r.DeleteResource, r.Changed, "remove a resource"),
-    _request(
+    verbs.row("delete", (GATEWAY, OPERATOR, REPLAY), r.DeleteResource, r.Changed, "remove a resource"),
+    verbs.row(
         "report_models",
         WORKERS,
         r.ReportModels,
         r.ReportAccepted,
         "what a provider lists",
     ),
-    _agents("list_completions", c.ListCompletions, c.CompletionPage, "stored chat completions, page by page"),
-    _agents("get_completion", c.GetCompletion, c.CompletionRow, "one stored chat completion"),
-    _agents("update_completion", c.UpdateCompletion, c.CompletionRow, "replace its metadata"),
-    _agents("delete_completion", c.DeleteCompletion, c.CompletionDeleted, "forget it"),
-    _agents("list_completion_messages", c.ListCompletionMessages, c.CompletionPage, "the messages of its request"),
-    _agents(
+    verbs.agents("list_completions", c.ListCompletions, c.CompletionPage, "stored chat completions, page by page"),
+    verbs.agents("get_completion", c.GetCompletion, c.CompletionRow, "one stored chat completion"),
+    verbs.agents("update_completion", c.UpdateCompletion, c.CompletionRow, "replace its metadata"),
+    verbs.agents("delete_completion", c.DeleteCompletion, c.CompletionDeleted, "forget it"),
+    verbs.agents("list_completion_messages", c.ListCompletionMessages, c.CompletionPage, "the messages of its request"),
+    verbs.agents(
         "read_completion_piece", c.ReadCompletionPiece, c.CompletionPiece, "bytes of what is too large for a reply"
     ),
-    *_conversations(),
-    *_prompts(),
-    *_files(),
+    *verbs.conversations(),
+    *verbs.prompts(),
+    *verbs.files(),
+    *verbs.vectors(),
     *_responses(),
     *_work(),
     Channel(
@@ -319,6 +234,16 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         (AGENTS,),
         (AGENTS,),
         "a response in the background is to end before its time: JSON [tenant, id]",
+    ),
+    Channel(
+        "files.removed",
+        s.FILE_REMOVED,
+        Pattern.FACT,
+        (FILES,),
+        (VECTOR,),
+        "files that are there no more: said once, and looked for again by whoever may have missed it",
+        request=f.FilesRemoved,
+        queue=VECTOR,
     ),
     Channel(
         "registry.changed",

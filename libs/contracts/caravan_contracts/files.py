@@ -190,6 +190,25 @@ class LocatedFile(BaseModel):
     """As it was declared; "" when it was not."""
 
 
+class LocateFiles(Message):
+    """Some files, and where their bytes lie."""
+
+    ids: list[str] = Field(min_length=1, max_length=PAGE_ROWS)
+
+
+class LocatedFiles(BaseModel):
+    """Those that are there, in any order."""
+
+    data: list[LocatedFile]
+
+
+class FilesRemoved(Message):
+    """A fact: these files of a tenant are there no more."""
+
+    tenant: str
+    ids: list[str]
+
+
 class CreateUpload(Message):
     """A file that will come in parts."""
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from caravan_contracts import subjects as s
 from caravan_contracts import work
 from caravan_contracts.channel import Channel, Pattern
-from caravan_contracts.channels import CHANNELS, OPERATOR, RECORDER, USERS
+from caravan_contracts.channels import CHANNELS
+from caravan_contracts.users import OPERATOR, RECORDER, USERS
 
 SERVICES: tuple[str, ...] = USERS
 """Bus users that exist in every deployment. A foreign user may not have one of these names."""

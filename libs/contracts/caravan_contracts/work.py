@@ -125,7 +125,19 @@ WEBHOOKS: Final = Queue(
     max_under_way=1_000_000,
 )
 
-QUEUES: Final[tuple[Queue, ...]] = (COMPLETIONS, RESPONSES, WEBHOOKS)
+INGEST: Final = Queue(
+    name="ingest",
+    worker="vector",
+    publishers=("vector",),
+    summary="files to be read into vector stores: JSON ``[tenant, store, number]`` of a row that PostgreSQL has",
+    max_bytes=256 * 1024**2,
+    # how often a worker may die of a file is counted with the file: NATS and PostgreSQL may die, too
+    max_deliver=10_000,
+    # whoever attaches a million files waits for them; nobody's job is dropped for that
+    max_under_way=1_000_000,
+)
+
+QUEUES: Final[tuple[Queue, ...]] = (COMPLETIONS, RESPONSES, WEBHOOKS, INGEST)
 
 
 def publish_subjects(user: str) -> set[str]:

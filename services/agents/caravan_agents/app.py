@@ -19,8 +19,8 @@ from caravan_bus.tasks import before, cancel_and_wait
 from caravan_bus.work.api import JetStream
 from caravan_bus.work.consumer import Consumer, ConsumerOptions
 from caravan_bus.work.jetstream import JetStreamQueue
-from caravan_contracts.channels import AGENTS
 from caravan_contracts.errors import CaravanError
+from caravan_contracts.users import AGENTS
 from caravan_contracts.work import COMPLETIONS, RESPONSES, WEBHOOKS
 from caravan_storage import migrations
 from caravan_storage.postgres import Postgres, PostgresOptions

@@ -21,9 +21,9 @@ from caravan_bus.stream.inbox import StreamInbox
 from caravan_bus.stream.server import StreamServer
 from caravan_bus.work.queue import WorkQueue
 from caravan_contracts import subjects as s
-from caravan_contracts.channels import AGENTS, INFERENCE
 from caravan_contracts.response_operations import ResponseOperation
 from caravan_contracts.responses import FOLLOWS, RECALLS, RUNS, ResponseVerb
+from caravan_contracts.users import AGENTS, INFERENCE
 from caravan_storage.blobs import RedisClaims
 from caravan_storage.postgres import Postgres
 from caravan_storage.redis import Redis

@@ -8,7 +8,7 @@ from caravan_bus.control import verbs as shared
 from caravan_bus.control.verbs import Call, Verbs
 from caravan_bus.discovery import Endpoint
 from caravan_contracts import subjects
-from caravan_contracts.channels import AGENTS
+from caravan_contracts.users import AGENTS
 from faststream.nats import NatsBroker
 
 __all__ = ["Call", "Verbs", "endpoints", "install", "subject"]

@@ -18,7 +18,7 @@ from caravan_bus.ops import OpsServer
 from caravan_bus.settings import instance_id
 from caravan_bus.tasks import before, cancel_and_wait
 from caravan_contracts import subjects
-from caravan_contracts.channels import FILES
+from caravan_contracts.users import FILES
 from caravan_storage import migrations, objects
 from caravan_storage.postgres import Postgres, PostgresOptions
 from pydantic import ValidationError
@@ -55,7 +55,9 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         broker = brokers.make(options, counts)
         room = Room(settings.file_bytes, settings.tenant_bytes)
         store = Store(postgres, room, settings.upload_seconds)
-        files = FileService(store, kept, room)
+        files = FileService(
+            store, kept, room, lambda gone: nats.publish(subjects.FILE_REMOVED, gone.model_dump_json().encode())
+        )
         parts = UploadStore(postgres, store, room, settings.upload_seconds)
         verbs.install(broker, FILES, files, handlers.FILES)
         verbs.install(broker, FILES, UploadService(parts, store, files, kept), handlers.UPLOADS)

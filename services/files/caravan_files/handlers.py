@@ -17,6 +17,7 @@ FILES: Final[Verbs] = {
     "list_files": (f.ListFiles, FileService.list),
     "get_file": (f.GetFile, FileService.get),
     "locate_file": (f.LocateFile, FileService.locate),
+    "locate_files": (f.LocateFiles, FileService.locate_many),
     "delete_file": (f.DeleteFile, FileService.delete),
 }
 UPLOADS: Final[Verbs] = {

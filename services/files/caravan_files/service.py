@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from caravan_contracts import files as f
 from caravan_contracts.context import RequestContext
@@ -15,14 +16,18 @@ from caravan_files.store import Store
 
 log = logging.getLogger(__name__)
 
+Tell = Callable[[f.FilesRemoved], None]
+"""Says on the bus that files are gone; it is not waited for, and whoever has to know looks again by himself."""
+
 
 class FileService:
     """One per process. Every method raises NotFound for what is not the tenant's, and DependencyDown."""
 
-    def __init__(self, store: Store, objects: Objects, room: Room) -> None:
+    def __init__(self, store: Store, objects: Objects, room: Room, tell: Tell) -> None:
         self._store = store
         self._objects = objects
         self._room = room
+        self._tell = tell
 
     async def begin(self, asked: f.BeginFile, context: RequestContext) -> f.Place:
         """A place for a new file. Raises RequestTooLarge, StorageFull."""
@@ -57,9 +62,15 @@ class FileService:
         """One, and where its bytes lie."""
         return await self._store.locate(context.principal.tenant, asked.id)
 
+    async def locate_many(self, asked: f.LocateFiles, context: RequestContext) -> f.LocatedFiles:
+        """Those that are there."""
+        return f.LocatedFiles(data=await self._store.locate_many(context.principal.tenant, asked.ids))
+
     async def delete(self, asked: f.DeleteFile, context: RequestContext) -> f.FileDeleted:
         """Nobody sees it from now on."""
-        await self._remove(await self._store.hide(context.principal.tenant, asked.id))
+        key = await self._store.hide(context.principal.tenant, asked.id)
+        self._tell(f.FilesRemoved(tenant=context.principal.tenant, ids=[asked.id]))
+        await self._remove(key)
         return f.FileDeleted(id=asked.id)
 
     async def _remove(self, key: str) -> None:

@@ -6,8 +6,8 @@ from typing import Any, Final, TypeVar
 
 import orjson
 from caravan_bus.requests import Requester
-from caravan_contracts.channels import AGENTS
 from caravan_contracts.context import Principal, RequestContext
+from caravan_contracts.users import AGENTS
 from fastapi import Request, Response
 from pydantic import BaseModel
 

@@ -30,8 +30,8 @@ from caravan_bus.work.jetstream import JetStreamQueue
 from caravan_bus.work.outbox import Outbox, OutboxOptions
 from caravan_contracts import VERSION
 from caravan_contracts import subjects as s
-from caravan_contracts.channels import AGENTS, GATEWAY, INFERENCE
 from caravan_contracts.inference import Verb
+from caravan_contracts.users import AGENTS, GATEWAY, INFERENCE
 from caravan_contracts.work import COMPLETIONS
 from caravan_storage import objects
 from caravan_storage.blobs import RedisClaims

@@ -9,12 +9,12 @@ from caravan_bus.claims import INLINE_LIMIT, give_up
 from caravan_bus.responses import AgentRuns
 from caravan_bus.router import Outbound
 from caravan_contracts import headers as h
-from caravan_contracts.channels import AGENTS
 from caravan_contracts.context import RequestContext
 from caravan_contracts.errors import RequestTooLarge
 from caravan_contracts.inference import CallSpec, Verb
 from caravan_contracts.response_operations import ResponseOperation, TokenCount
 from caravan_contracts.responses import RECALLS, RUNS
+from caravan_contracts.users import AGENTS
 
 from caravan_gateway.asgi import App, Headers
 from caravan_gateway.completions import NO_HEADERS, CompletionRoute, Progress

@@ -23,8 +23,8 @@ from caravan_bus.stream.inbox import StreamInbox
 from caravan_bus.stream.server import StreamServer
 from caravan_bus.tasks import before
 from caravan_contracts import subjects as s
-from caravan_contracts.channels import INFERENCE
 from caravan_contracts.inference import SERVICE
+from caravan_contracts.users import INFERENCE
 from caravan_storage.blobs import RedisClaims
 from pydantic import ValidationError
 

@@ -23,9 +23,9 @@ from caravan_bus.settings import instance_id
 from caravan_bus.stream.inbox import StreamInbox
 from caravan_bus.tasks import before
 from caravan_contracts import subjects as s
-from caravan_contracts.channels import RECORDER, REPLAY
 from caravan_contracts.errors import CaravanError
 from caravan_contracts.inference import SERVICE
+from caravan_contracts.users import RECORDER, REPLAY
 from caravan_storage.blobs import RedisBlobs, RedisClaims
 from caravan_storage.redis import Redis
 from pydantic import ValidationError

@@ -17,8 +17,9 @@ import orjson
 from caravan_bus.tasks import cancel_and_wait
 from caravan_bus.transport import Callback, Message, Subscription, Transport
 from caravan_contracts import subjects as s
-from caravan_contracts.channels import CHANNELS, RECORDER
+from caravan_contracts.channels import CHANNELS
 from caravan_contracts.permissions import DISCOVERY
+from caravan_contracts.users import RECORDER
 
 log = logging.getLogger(__name__)
 

@@ -14,10 +14,11 @@ from caravan_bus.transport import Message, Subscription, Transport
 from caravan_contracts import frames as f
 from caravan_contracts import headers as h
 from caravan_contracts import subjects as s
-from caravan_contracts.channels import CHANNELS, RECORDER
+from caravan_contracts.channels import CHANNELS
 from caravan_contracts.context import DEFAULT_TENANT, Principal
 from caravan_contracts.errors import CaravanError
 from caravan_contracts.inference import CallSpec
+from caravan_contracts.users import RECORDER
 from caravan_storage.blobs import Claim
 
 from caravan_recorder.callers import STALL_SECONDS, Callers

@@ -16,8 +16,8 @@ from caravan_bus.slots import Slots
 from caravan_bus.stream.server import StreamServer
 from caravan_bus.transport import Transport
 from caravan_contracts import subjects as s
-from caravan_contracts.channels import REPLAY
 from caravan_contracts.inference import SERVICE
+from caravan_contracts.users import REPLAY
 
 from caravan_recorder.library import Library
 from caravan_recorder.options import ReplayOptions

@@ -16,7 +16,7 @@ from caravan_bus.nats import NatsOptions, connect
 from caravan_bus.ops import OpsServer
 from caravan_bus.settings import instance_id
 from caravan_bus.tasks import before, cancel_and_wait
-from caravan_contracts.channels import REGISTRY
+from caravan_contracts.users import REGISTRY
 from caravan_storage import migrations
 from caravan_storage.postgres import Postgres, PostgresOptions
 from caravan_storage.redis import Redis

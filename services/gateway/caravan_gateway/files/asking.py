@@ -7,9 +7,9 @@ import logging
 from typing import Final, TypeVar
 
 from caravan_bus.requests import Requester
-from caravan_contracts.channels import FILES
 from caravan_contracts.context import Principal, RequestContext
 from caravan_contracts.errors import CaravanError, DeadlineExceeded, Unavailable
+from caravan_contracts.users import FILES
 from caravan_storage.backoff import pauses
 from caravan_storage.objects import Objects
 from pydantic import BaseModel
