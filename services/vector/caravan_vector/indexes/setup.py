@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import re
 from typing import Final
 
 import asyncpg
-from caravan_contracts.errors import CaravanError
+from caravan_contracts.errors import CaravanError, DependencyDown
 from caravan_storage import migrations
+from caravan_storage.backoff import pauses
 from caravan_storage.postgres import Connection, Postgres
+
+log = logging.getLogger(__name__)
 
 _NEEDED: Final = (0, 8)
 """Of pgvector: iterative scans."""
@@ -29,6 +34,19 @@ async def prepare(postgres: Postgres, service: str = "vector") -> list[str]:
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK, timeout=60.0)
         await _extension(connection)
     return await migrations.migrate(postgres, service, migrations.load("caravan_vector.migrations"))
+
+
+async def prepare_once_there(postgres: Postgres) -> bool:
+    """The same as soon as PostgreSQL is there; True. Raises NoPgvector and MigrationError."""
+    for pause in pauses():
+        try:
+            await prepare(postgres)
+        except DependencyDown as error:
+            log.info("waiting for PostgreSQL: %s", error.message)
+            await asyncio.sleep(pause)
+        else:
+            break
+    return True
 
 
 async def _extension(connection: Connection) -> None:

@@ -1,0 +1,3 @@
+from caravan_vector.app import main
+
+main()

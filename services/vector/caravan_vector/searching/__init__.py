@@ -1,0 +1,1 @@
+"""Search: the text of a query in, passages with their files out."""
