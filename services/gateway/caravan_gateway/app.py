@@ -69,6 +69,9 @@ from caravan_gateway.settings import Settings
 from caravan_gateway.socket import handshake
 from caravan_gateway.socket.responses import ResponsesSocket
 from caravan_gateway.special import Special
+from caravan_gateway.vectors import batches, raw, stores
+from caravan_gateway.vectors import files as store_files
+from caravan_gateway.vectors.asking import Vectors
 from caravan_gateway.watch import Watch
 
 log = logging.getLogger(__name__)
@@ -144,6 +147,11 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     files = Files(requester, kept)
     app.include_router(file_routes.router(resources, files))
     app.include_router(uploads.router(resources, files))
+    vectors = Vectors(requester)
+    app.include_router(stores.router(resources, vectors))
+    app.include_router(store_files.router(resources, vectors))
+    app.include_router(batches.router(resources, vectors))
+    app.include_router(raw.router(resources, vectors))
     receiving = Receiving(
         files, auth, lambda: view.need(2.0), Transfers(settings.uploads_at_once), settings.body_timeout
     )
@@ -168,7 +176,12 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             settings.body_timeout,
             own_pages_only=open_to_all,
             shared=(stored.PATH, responses.PATH),
-            larger={conversations.PATH: conversations.MAX_BODY},
+            larger={
+                conversations.PATH: conversations.MAX_BODY,
+                stores.PATH: batches.MAX_BODY,
+                raw.PATH: raw.MAX_BODY,
+            },
+            admit=resources.known,
             sockets={responses.PATH: ResponsesSocket(runs, auth, settings, open_to_all)},
             streamed=receiving.find,
         ),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from caravan_bus import metrics, tracing
@@ -17,7 +17,6 @@ from caravan_contracts.errors import (
     ClientGone,
     MethodNotAllowed,
     PermissionDenied,
-    RequestTooLarge,
     Unavailable,
 )
 
@@ -43,11 +42,13 @@ class Edge:
         larger: Mapping[str, int] | None = None,
         sockets: Mapping[str, App] | None = None,
         streamed: Callable[[str], App | None] | None = None,
+        admit: Callable[[Mapping[bytes, bytes]], Awaitable[object]] | None = None,
     ) -> None:
         """`body_timeout`: seconds a client of `rest` may take to send its body; `own_pages_only`: see :mod:`origin`;
         `shared`: paths of `hot` at which `rest` has methods beside POST; `larger`: bytes of a body, where they may be
         more than MAX_BODY, by the path at which that begins; `sockets`: WebSockets, by path; `streamed`: what
-        reads the body of a POST to a path itself, if anything does."""
+        reads the body of a POST to a path itself, if anything does; `admit`: raises CaravanError for the headers of
+        whoever may not send a larger body, before it is read."""
         self._own_pages_only = own_pages_only
         self._body_timeout = body_timeout
         self._hot = dict(hot)
@@ -57,6 +58,7 @@ class Edge:
         self._rest = rest
         self._larger = dict(larger or {})
         self._streamed = streamed
+        self._admit = admit
         self._sockets = dict(sockets or {})
         self._sockets.update({OLD_PREFIX + path.removeprefix("/v1/"): app for path, app in self._sockets.items()})
 
@@ -124,9 +126,14 @@ class Edge:
 
     async def _with_body(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
+            headers = dict(scope["headers"])
             most = self._most(scope["path"])
-            body = await asgi.read_body(dict(scope["headers"]), receive, most, self._body_timeout)
-        except (RequestTooLarge, asgi.BodyTimeout) as error:
+            if most > MAX_BODY and self._admit is not None:
+                await self._admit(headers)
+            body = await asgi.read_body(headers, receive, most, self._body_timeout)
+        except ClientGone:
+            raise
+        except CaravanError as error:
             await asgi.send_json(send, error.status, error.to_json(), asgi.error_headers(error))
             return
         await self._rest(scope, _once(body, receive), send)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from caravan_bus.catalog import Catalog
 from caravan_bus.registry_view import RegistryView
 from caravan_bus.requests import Requester
@@ -27,9 +29,12 @@ class Resources:
 
     async def who(self, request: Request) -> Principal:
         """The principal of a request, as a FastAPI dependency."""
-        headers = request.headers
+        return await self.known(dict(request.scope["headers"]))
+
+    async def known(self, headers: Mapping[bytes, bytes]) -> Principal:
+        """Whom the headers of a request name. Raises AuthenticationFailed, and what :meth:`RegistryView.need` does."""
         await self._view.need(2.0)
-        return self._auth.who(headers.get("authorization", "").encode(), headers.get("x-api-key", "").encode())
+        return self._auth.who(headers.get(b"authorization", b""), headers.get(b"x-api-key", b""))
 
     async def change(self, request: Request, principal: Principal, verb: str, message: BaseModel) -> Resource:
         """Ask the registry for a change; what came of it. Raises PermissionDenied and the registry's errors."""
