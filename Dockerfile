@@ -1,6 +1,7 @@
 # Every image of Caravan, one target each:
-#   gateway  registry  agents  files  inference (remote providers only)  inference-local (adds the local models)  tools (the command)
+#   gateway  registry  agents  files  vector  inference (remote providers only)  inference-local (adds the local models)  tools (the command)
 #   inference-any-llm (adds the providers without OpenAI's API; --build-arg SDKS=bedrock,cohere names those with SDKs)
+#   vector takes --build-arg INDEXES="faiss qdrant" for the indexes beside pgvector
 #
 #   docker build --target gateway -t caravan/gateway .
 #
@@ -74,6 +75,13 @@ RUN --mount=type=cache,target=/root/.cache/uv $FETCH -r services/files/pyproject
 COPY --from=wheels /wheels /wheels
 RUN $OWN /wheels/caravan_contracts-* /wheels/caravan_bus-* /wheels/caravan_storage-* /wheels/caravan_files-*
 
+FROM packages AS vector-packages
+ARG INDEXES=
+RUN --mount=type=cache,target=/root/.cache/uv $FETCH -r services/vector/pyproject.toml \
+        -r libs/storage/pyproject.toml --extra s3 $(for index in $INDEXES; do echo --extra $index; done)
+COPY --from=wheels /wheels /wheels
+RUN $OWN /wheels/caravan_contracts-* /wheels/caravan_bus-* /wheels/caravan_storage-* /wheels/caravan_vector-*
+
 FROM packages AS inference-packages
 RUN --mount=type=cache,target=/root/.cache/uv $FETCH -r services/inference/pyproject.toml
 COPY --from=wheels /wheels /wheels
@@ -103,8 +111,8 @@ RUN --mount=type=cache,target=/root/.cache/uv \
 # --- images ------------------------------------------------------------------------------------------
 
 FROM base AS service
-# Mount point of the volume of files: a new volume takes the owner of its folder.
-RUN install -d -o caravan -g caravan -m 0700 /var/lib/caravan/objects
+# Mount points of the volumes of files, and of documents that are being read: a new volume takes the owner of its folder.
+RUN install -d -o caravan -g caravan -m 0700 /var/lib/caravan/objects /var/lib/caravan/work
 USER caravan
 WORKDIR /tmp
 ENV CARAVAN_OPS_HOST=0.0.0.0 CARAVAN_OPS_PORT=9090
@@ -139,6 +147,12 @@ COPY --from=files-packages /opt/caravan /opt/caravan
 ENTRYPOINT ["python", "-m", "caravan_files"]
 LABEL org.opencontainers.image.title="Caravan files"
 
+FROM service AS vector
+COPY --from=vector-packages /opt/caravan /opt/caravan
+ENV TMPDIR=/var/lib/caravan/work
+ENTRYPOINT ["python", "-m", "caravan_vector"]
+LABEL org.opencontainers.image.title="Caravan vector"
+
 FROM service AS inference
 COPY --from=inference-packages /opt/caravan /opt/caravan
 ENTRYPOINT ["python", "-m", "caravan_inference"]
@@ -158,7 +172,7 @@ FROM base AS tools
 COPY --from=tools-packages /opt/caravan /opt/caravan
 COPY deploy/make_secrets.py /opt/caravan/deploy/make_secrets.py
 # Mount points of the volumes that deploy/make_secrets.py fills: a new volume takes the owner of its folder.
-RUN for reader in keyring nats postgres valkey gateway registry inference agents files; do \
+RUN for reader in keyring nats postgres valkey gateway registry inference agents files vector; do \
         install -d -o caravan -g caravan /secrets/$reader; done
 USER caravan
 WORKDIR /tmp

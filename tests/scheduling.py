@@ -29,6 +29,7 @@ _MESHES = (
     "failover",
     "webhooks",
     "files",
+    "vector",
     "search",
     "prompts",
 )

@@ -41,11 +41,11 @@ async def test_every_service_answers_ping_info_and_stats(mesh: RunningMesh) -> N
     found: dict[str, dict[str, object]] = {}
     for verb in ("PING", "INFO", "STATS"):
         await client.publish(f"$SRV.{verb}", b"", reply=inbox)
-        for _ in range(5):
+        for _ in range(6):
             answer = json.loads((await answers.next_msg(timeout=3)).data)
             assert answer["type"] == f"io.nats.micro.v1.{verb.lower()}_response"
             found.setdefault(answer["name"], {})[verb] = answer
-    services = ("gateway", "registry", "inference", "agents", "files")
+    services = ("gateway", "registry", "inference", "agents", "files", "vector")
     assert found.keys() == {f"caravan-{service}" for service in services}
     stats = found["caravan-inference"]["STATS"]
     endpoints = {e["name"]: e for e in stats["endpoints"]}  # type: ignore[index, attr-defined]
