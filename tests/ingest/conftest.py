@@ -15,7 +15,7 @@ from caravan_vector.parsing.pool import ParserPool
 
 from tests.infrastructure import choice
 from tests.infrastructure.protocol import Servers
-from tests.vectors.house import House, Shelf
+from tests.ingest.house import House, Shelf
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")

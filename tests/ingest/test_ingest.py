@@ -11,8 +11,8 @@ from caravan_bus.work.queue import TryLater
 from caravan_contracts import vectors as v
 from caravan_contracts.errors import InvalidRequest, Overloaded
 
-from tests.vectors.house import House
-from tests.vectors.test_service import BREAD, STATIC, WHALES, long
+from tests.ingest.house import House
+from tests.ingest.test_service import BREAD, STATIC, WHALES, long
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 

@@ -10,7 +10,7 @@ from caravan_contracts import vectors as v
 from caravan_contracts.errors import InvalidRequest, NotFound
 from caravan_contracts.files import FilesRemoved
 
-from tests.vectors.house import DIMENSION, MODEL, House
+from tests.ingest.house import DIMENSION, MODEL, House
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
