@@ -25,6 +25,7 @@
     lost-2           calls a tool that nobody has in its first two turns (lost-99: for ever), then speaks
     endless          calls the first tool that is offered for as long as any is
     stubborn         calls `shop__add` whatever is offered, for ever
+    embed-64         vectors of 64 numbers, of the words of a text: see `embedding`
     agent            calls the tools that the user names, then answers from their results: see `acting`
 
 Every request is recorded, with what became of it; `open` counts those under way, `closed_early` those whose client
@@ -43,7 +44,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.upstream import odd, working
+from tests.upstream import embedding, odd, working
 from tests.upstream.acting import act, pieces
 
 USAGE = {"prompt_tokens": 7, "completion_tokens": 4, "total_tokens": 11}
@@ -135,7 +136,10 @@ class ScriptedUpstream:
 
     async def _vectors(self, request: web.Request, body: Any, name: str, number: int) -> web.StreamResponse:
         count = len(body["input"]) if isinstance(body["input"], list) else 1
-        data = [{"object": "embedding", "index": i, "embedding": [0.5, -0.25, float(i)]} for i in range(count)]
+        vectors = [[0.5, -0.25, float(i)] for i in range(count)]
+        if name == "embed":
+            vectors = [embedding.of(text, number) for text in body["input"]]
+        data = [{"object": "embedding", "index": i, "embedding": vector} for i, vector in enumerate(vectors)]
         usage = {"prompt_tokens": 2, "total_tokens": 2}
         return web.json_response({"object": "list", "model": body["model"], "data": data, "usage": usage})
 
