@@ -36,6 +36,8 @@ ROUTES: list[tuple[str, str, Any, str, dict[str, Any]]] = [
     ("GET", f"{S}/vs_1", None, "get_store", {"id": "vs_1"}),
     ("POST", f"{S}/vs_1", {"name": None, "metadata": {"a": "b"}}, "update_store",
      {"id": "vs_1", "set": {"name": None, "metadata": {"a": "b"}}}),
+    ("POST", f"{S}/vs_1", {"description": "d", "expires_after": None}, "update_store",
+     {"id": "vs_1", "set": {"description": "d", "expires_after": None}}),
     ("DELETE", f"{S}/vs_1", None, "delete_store", {"id": "vs_1"}),
     ("POST", f"{S}/vs_1/search", {"query": "q"}, "search_store",
      {"store": "vs_1", "queries": ["q"], "max_num_results": 10, "rewrite_query": False, "search_mode": "", "page": ""}),
@@ -103,7 +105,7 @@ async def test_each_error_of_the_service_is_the_clients(
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(("method", "path", "body", "verb", "message"), ROUTES[:1] + ROUTES[9:10])
+@pytest.mark.parametrize(("method", "path", "body", "verb", "message"), ROUTES[:1] + ROUTES[10:11])
 async def test_without_the_service_it_is_a_503(
     method: str, path: str, body: Any, verb: str, message: dict[str, Any]
 ) -> None:
@@ -213,11 +215,14 @@ def passages(count: int, at_once: int, text: str = "t") -> Any:
 @pytest.mark.parametrize("at_once", [1, 3, 4, 50])
 async def test_a_search_goes_on_until_it_has_what_was_wanted(gate: Door, at_once: int) -> None:
     gate.answers["search_store"] = passages(30, at_once)
-    page = (await gate.send("POST", f"{S}/vs_1/search", {"query": "q", "max_num_results": 10})).json()
+    body = {"query": "q", "max_num_results": 10, "rewrite_query": True}
+    page = (await gate.send("POST", f"{S}/vs_1/search", body)).json()
     assert page["object"] == "vector_store.search_results.page"
     assert (page["search_query"], page["has_more"], page["next_page"]) == (["rewritten"], True, "10")
     rows = [VectorStoreSearchResponse.model_validate(row) for row in page["data"]]
     assert [row.file_id for row in rows] == [f"file-{n}" for n in range(10)]
+    queries = [(message.queries, message.rewrite_query) for message in gate.of("search_store")]
+    assert queries == [(["q"], True)] + [(["rewritten"], False)] * (len(queries) - 1)
     body = {"query": "q", "max_num_results": 50, "page": page["next_page"]}
     last = (await gate.send("POST", f"{S}/vs_1/search", body)).json()
     assert [row["file_id"] for row in last["data"]] == [f"file-{n}" for n in range(10, 30)]

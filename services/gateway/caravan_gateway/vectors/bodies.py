@@ -23,9 +23,10 @@ class NewStore(BaseModel):
 
 
 class ChangedStore(BaseModel):
-    """Body of ``POST /v1/vector_stores/{id}``: what is not named stays."""
+    """Body of ``POST /v1/vector_stores/{id}``: what is not named stays. `description` is not OpenAI's."""
 
     name: str | None = Field(None, max_length=v.LONGEST_NAME)
+    description: str | None = Field(None, max_length=2_000)
     metadata: dict[str, Any] | None = None
     expires_after: v.StoreExpiry | None = None
 

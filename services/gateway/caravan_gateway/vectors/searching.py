@@ -15,10 +15,12 @@ MOST_BYTES: Final = 8 * 1024 * 1024
 
 
 async def search(asking: Asking, store: str, body: Search) -> v.SearchPage:
-    """The page. A reply on the bus is bounded in bytes, so that one page may be several replies."""
+    """The page. A reply on the bus is bounded in bytes, so that one page may be several replies, all of them to the
+    queries that the first was rewritten to."""
     wanted = body.max_num_results or DEFAULT_RESULTS
     page = first = await _page(asking, store, body, wanted, body.page or "")
     found, size = page.data, _size(page)
+    body = body.model_copy(update={"query": first.search_query, "rewrite_query": False})
     while page.next_page and page.data and len(found) < wanted and size < MOST_BYTES:
         page = await _page(asking, store, body, wanted - len(found), page.next_page)
         found, size = [*found, *page.data], size + _size(page)

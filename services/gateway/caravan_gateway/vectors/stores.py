@@ -62,7 +62,7 @@ def router(resources: Resources, vectors: Vectors) -> APIRouter:
     async def update_vector_store(
         store: str, request: Request, principal: Principal = Depends(who), body: ChangedStore = _CHANGED
     ) -> Response:
-        """Its name, metadata and expiry; what is not named stays, null takes it away."""
+        """Its name, description, metadata and expiry; what is not named stays, null takes it away."""
         checked_metadata(body.metadata)
         message = v.UpdateStore(id=store, set=body.model_dump(exclude_unset=True))
         made = await vectors.asking(request, principal).ask("update_store", message, v.VectorStore)
