@@ -3,7 +3,6 @@ is made twice that may not be, and every stream can be read afterwards."""
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections import Counter
@@ -18,6 +17,7 @@ from mcp.types import ToolAnnotations
 from openai import OpenAI
 from openai.types.responses import Response
 
+from tests.chaos.killing import killing
 from tests.mesh.running import RunningMesh
 from tests.responses.machine import follow
 from tests.runs.waiting import ended
@@ -71,28 +71,6 @@ def mesh(upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) -
     made.stop()
 
 
-class Killer:
-    """Kills one after the other, until it is told to stop."""
-
-    def __init__(self, mesh: RunningMesh, seed: int) -> None:
-        self._mesh = mesh
-        self._random = random.Random(seed)
-        self._over = threading.Event()
-        self.killed: list[str] = []
-
-    def run(self) -> None:
-        while not self._over.wait(EVERY):
-            name = self._random.choice(VICTIMS)
-            try:
-                self._mesh.kill9(name)
-            except (ProcessLookupError, StopIteration):
-                continue  # it has not come back yet
-            self.killed.append(name)
-
-    def stop(self) -> None:
-        self._over.set()
-
-
 def asked(url: str, number: int) -> dict[str, Any]:
     tool = {
         "type": "mcp",
@@ -113,18 +91,12 @@ def test_every_run_ends_well_whatever_dies(mesh: RunningMesh, shop: tuple[Shop, 
     client = OpenAI(base_url=f"{mesh.url}/v1", api_key="none", max_retries=0, timeout=30)
     with ThreadPoolExecutor(10) as pool:
         begun = list(pool.map(lambda number: begin(client, url, number), range(RUNS)))
-    killer = Killer(mesh, seed=random.randrange(2**32))
-    thread = threading.Thread(target=killer.run, daemon=True)
-    thread.start()
-    try:
+    with killing(mesh, VICTIMS, EVERY) as killed:
         made = [ended(client, response.id, PATIENCE) for response in begun]
-    finally:
-        killer.stop()
-        thread.join()
-    assert len(killer.killed) >= 3, "something has to die while they run"
+    assert len(killed) >= 3, "something has to die while they run"
     mesh.until(mesh.all_ready, 30)
     for number, response in enumerate(made):
-        assert response.status == "completed", (number, response.error, killer.killed)
+        assert response.status == "completed", (number, response.error, killed)
         check_calls(response, number, counted)
     streams(mesh, made)
 

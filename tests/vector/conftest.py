@@ -23,9 +23,9 @@ def upstream() -> Iterator[ScriptedUpstream]:
 
 @pytest.fixture(scope="package")
 def mesh(upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
-    """Two gateways, two vector services, two tenants."""
+    """Two gateways, three vector services, two tenants."""
     folder = tmp_path_factory.mktemp("vector")
-    with two_tenants(folder, upstream, "gateway=2,vector=2", CARAVAN_VECTOR_EMBEDDING_MODEL=MODEL) as made:
+    with two_tenants(folder, upstream, "gateway=2,vector=3", CARAVAN_VECTOR_EMBEDDING_MODEL=MODEL) as made:
         yield made
 
 
