@@ -79,7 +79,7 @@ class RunningMesh:
         return str(self.state["urls"]["gateway"])
 
     def pid(self, name: str) -> int:
-        return int(next(c["pid"] for c in self.state["children"] if c["name"] == name))
+        return int(next(c["pid"] for c in self.state["children"] if c["name"] == name and c["pid"]))
 
     def slots_used(self, service: str = "inference") -> dict[str, float]:
         """Requests under way, by worker of the service."""
