@@ -40,25 +40,25 @@ def running_mesh(folder: Path, upstream_port: int, scale: Sequence[str] = ()) ->
     )
     scaled = [argument for part in scale for argument in ("--scale", part)]
     try:
-        _caravan(
+        command(
             data, START_TIMEOUT, "up", "--port", "0", "--config", str(stack), "--no-local-model", "--detach", *scaled
         )
-        status = json.loads(_caravan(data, 20, "status", "--json"))
+        status = json.loads(command(data, 20, "status", "--json"))
         _wait_for_models(str(status["urls"]["gateway"]))
         yield _described(status)
     finally:
-        _caravan(data, STOP_TIMEOUT, "down")
+        command(data, STOP_TIMEOUT, "down")
 
 
-def _caravan(data: Path, timeout: float, command: str, *arguments: str) -> str:
+def command(data: Path, timeout: float, name: str, *arguments: str) -> str:
     """Stdout of one command. Settings of the caller's own mesh must not leak into this one."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(("CARAVAN_", "OTEL_", "NATS_"))}
     done = subprocess.run(
-        [sys.executable, "-m", "caravan", command, "--data-dir", str(data), *arguments],
+        [sys.executable, "-m", "caravan", name, "--data-dir", str(data), *arguments],
         capture_output=True, text=True, timeout=timeout, env=env,
     )  # fmt: skip
     if done.returncode:
-        raise BenchmarkError(f"`caravan {command}` failed:\n{done.stdout}{done.stderr}")
+        raise BenchmarkError(f"`caravan {name}` failed:\n{done.stdout}{done.stderr}")
     return done.stdout
 
 
