@@ -77,6 +77,19 @@ def test_a_file_is_uploaded_found_read_and_forgotten(environment: dict[str, str]
     ]
 
 
+def test_questions_are_answered_from_a_vector_store(environment: dict[str, str]) -> None:
+    done = python(environment, "e13_vector_stores.py")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "completed: 3 of 3 files",
+        "What may a hotel cost? -> travel.md",
+        "When is a laptop replaced? -> laptops.md",
+        "How many days of holidays do I have? -> holidays.md",
+        "without what is about money: holidays.md laptops.md",
+        "forgotten: True",
+    ]
+
+
 @pytest.mark.parametrize(("route", "prompt"), [("billing", "invoices"), ("technical", "engineer"), ("x", "sentence")])
 def test_a_classified_question_goes_to_whom_it_concerns(
     environment: dict[str, str], mesh: RunningMesh, route: str, prompt: str
