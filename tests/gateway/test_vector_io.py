@@ -153,12 +153,13 @@ async def test_the_body_has_a_bound(gate: Door) -> None:
 async def test_an_error_in_the_middle_ends_an_insert(gate: Door) -> None:
     def refuse_second(message: v.InsertChunks) -> v.Inserted:
         if len(gate.asked) == 2:
-            raise InvalidRequest("of 3 numbers, not 4", param="chunks.0.embedding")
+            raise InvalidRequest("of 3 numbers, not 4", param="chunks[0].vector")
         return v.Inserted(count=len(message.chunks))
 
     gate.answers["insert_chunks"] = refuse_second
     done = await insert(gate, *(chunk(chunk_id=str(n), content="x" * 400_000) for n in range(3)))
     assert (done.status_code, len(gate.asked)) == (400, 2)
+    assert done.json()["error"]["param"] == "chunks.1.embedding"
 
 
 async def ask(gate: Door, query: Any = "q", **params: Any) -> v.QueryChunks:

@@ -103,7 +103,7 @@ async def launch(folder: Path) -> asyncio.subprocess.Process:
 async def test_no_end_of_the_launcher_leaves_anything_running(folder: Path, number: signal.Signals) -> None:
     launcher = await launch(folder)
     children = pids(folder)
-    assert len(children) == 8
+    assert len(children) == 9
     launcher.send_signal(number)
     status = await asyncio.wait_for(launcher.wait(), 40)
     assert status == (-number if number == signal.SIGKILL else 0)

@@ -78,7 +78,7 @@ def test_a_thousand_chunks_arrive(http: httpx.Client, store: str) -> None:
 
 def test_a_vector_of_another_length_is_refused(http: httpx.Client, store: str) -> None:
     done = insert(http, store, chunk("camel"), {**chunk("whale"), "embedding": [1.0, 2.0]})
-    assert (done.status_code, done.json()["error"]["type"]) == (400, "invalid_request_error")
+    assert (done.status_code, done.json()["error"]["param"]) == (400, "chunks.1.embedding")
     assert query(http, store, "camel") == []
     body = {"vector_store_id": store, "query": [1.0, 2.0]}
     assert http.post("/v1/vector-io/query", json=body).status_code == 400

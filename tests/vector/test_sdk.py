@@ -167,6 +167,22 @@ def test_a_batch_of_uploads(client: OpenAI) -> None:
     assert (done.status, done.file_counts.completed) == ("completed", 3)
 
 
+def test_a_batch_under_way_is_cancelled(client: OpenAI, mesh: RunningMesh) -> None:
+    store = client.vector_stores.create().id
+    (done,) = uploaded(client, "bread.txt")
+    hanging = client.files.create(file=("hanging.txt", b"hanging bread"), purpose="assistants").id
+    batches = client.vector_stores.file_batches
+    batch = batches.create(store, file_ids=[done, hanging])
+    mesh.until(lambda: batches.retrieve(batch.id, vector_store_id=store).file_counts.completed == 1)
+    assert batches.retrieve(batch.id, vector_store_id=store).status == "in_progress"
+    assert [row.id for row in client.vector_stores.files.list(store, filter="in_progress")] == [hanging]
+    cancelled = batches.cancel(batch.id, vector_store_id=store)
+    assert cancelled.status == "cancelled"
+    assert (cancelled.file_counts.completed, cancelled.file_counts.cancelled) == (1, 1)
+    assert [row.id for row in batches.list_files(batch.id, vector_store_id=store, filter="cancelled")] == [hanging]
+    assert found(client, store, "bread", extra_body={"search_mode": "keyword"}) == ["bread.txt"]
+
+
 def test_a_batch_that_is_over_may_be_cancelled(client: OpenAI) -> None:
     store = client.vector_stores.create().id
     batch = client.vector_stores.file_batches.create_and_poll(store, file_ids=uploaded(client, "bread.txt"), **POLL)

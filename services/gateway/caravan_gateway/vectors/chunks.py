@@ -7,6 +7,7 @@ chunk, under that name.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
@@ -21,6 +22,9 @@ _KEPT: Final = "chunk_metadata"
 _LONGEST_ID: Final = 128
 _LARGEST: Final = 2**53
 _DOCUMENT: Final = "document_id"
+_PLACED: Final = re.compile(r"chunks\[(\d+)\]\.(\w+)\Z")
+_NAMES: Final = {"vector": "embedding", "text": "content"}
+"""Of the service, and of clients."""
 
 Number = Annotated[float, Field(strict=True)]
 StoreId = Annotated[str, Field(validation_alias=AliasChoices("vector_store_id", "vector_db_id"))]
@@ -59,15 +63,24 @@ def text_of(content: Any, param: str) -> str:
     raise InvalidRequest(f"{param!r} should be text: images have no place in a vector store", param=param)
 
 
-def messages(body: NewChunks) -> Iterator[v.InsertChunks]:
-    """The chunks of a body in as many messages as they need. Raises InvalidRequest before the first."""
+def messages(body: NewChunks) -> Iterator[tuple[int, v.InsertChunks]]:
+    """The chunks of a body in as many messages as they need, each with the place of its first chunk in the body.
+    Raises InvalidRequest before the first."""
     chunks = _raw(body.chunks)
     attributes = _attributes(chunks, body.attributes or {})
-    groups = list(_grouped(chunks))
-    for group in groups:
+    place = 0
+    for group in list(_grouped(chunks)):
         documents = {chunk.document_id for chunk in group}
         own = {name: pairs for name, pairs in attributes.items() if name in documents}
-        yield v.InsertChunks(store=body.vector_store_id, chunks=group, attributes=own)
+        yield place, v.InsertChunks(store=body.vector_store_id, chunks=group, attributes=own)
+        place += len(group)
+
+
+def in_body(error: InvalidRequest, place: int) -> InvalidRequest:
+    """What the service says of a chunk of a message, said of the body; `place` is that of the message's first."""
+    if match := _PLACED.match(error.param or ""):
+        error.param = f"chunks.{place + int(match[1])}.{_NAMES.get(match[2], match[2])}"
+    return error
 
 
 def found(page: v.ChunkPage) -> dict[str, Any]:

@@ -125,8 +125,11 @@ def router(resources: Resources, vectors: Vectors) -> APIRouter:
                 param="ttl_seconds",
             )
         asking = vectors.asking(request, principal)
-        for message in chunks.messages(body):
-            await asking.ask("insert_chunks", message, v.Inserted)
+        for place, message in chunks.messages(body):
+            try:
+                await asking.ask("insert_chunks", message, v.Inserted)
+            except InvalidRequest as error:
+                raise chunks.in_body(error, place) from error
 
     @routes.post("/query", summary="Chunks near a text or a vector", openapi_extra=documented(Query))
     async def query_chunks(request: Request, principal: Principal = Depends(who), body: Query = _QUERY) -> Response:
