@@ -52,6 +52,11 @@ class EventWriter:
         self._added: dict[int, Item] = {index: item for index, item in left if item.get("status") in _UNDER_WAY}
 
     @property
+    def cites(self) -> bool:
+        """Whether marks of files are taken out of its texts."""
+        return self._rules.hooks.cited is not None
+
+    @property
     def sequence(self) -> int:
         """The number of the next event."""
         return self._log.sequence

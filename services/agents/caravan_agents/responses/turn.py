@@ -9,8 +9,10 @@ import orjson
 
 from caravan_agents.responses import chunks, logprobs
 from caravan_agents.responses.assembly import IncompleteReason, ResponseObject
+from caravan_agents.responses.citing import CitingMessage
 from caravan_agents.responses.ids import MakeId, item_id, new_id
 from caravan_agents.responses.items import Item
+from caravan_agents.responses.marks import CitedFiles
 from caravan_agents.responses.open_items import (
     Annotate,
     OpenCall,
@@ -89,6 +91,8 @@ class Hooks:
     """Finds the citations in a finished text; a provider's own are there without it."""
     seal: Seal | None = None
     """Makes the `encrypted_content` of reasoning, where that is asked for."""
+    cited: CitedFiles | None = None
+    """Files whose marks are taken out of the text; None where no files are searched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +218,11 @@ class TurnWriter:
     def _to_message(self) -> OpenMessage:
         if self._message is None:
             self._close_talk()
-            self._message = OpenMessage(self._next("message"), self._hooks.annotate)
+            place, hooks = self._next("message"), self._hooks
+            if hooks.cited is None:
+                self._message = OpenMessage(place, hooks.annotate)
+            else:
+                self._message = CitingMessage(place, hooks.annotate, hooks.cited)
             self._opened(self._message)
         return self._message
 

@@ -18,6 +18,7 @@ from caravan_agents.responses.assembly import ResponseObject, Usage
 from caravan_agents.responses.events import EventWriter
 from caravan_agents.responses.ids import MakeId, new_id, of_output
 from caravan_agents.responses.items import Item
+from caravan_agents.responses.marks import OPEN, mark_of, may_go_on
 from caravan_agents.responses.sse import EventLog, payload
 from caravan_agents.responses.tools import CUSTOM_ARGUMENT
 from caravan_agents.responses.turn import Hooks
@@ -112,16 +113,18 @@ def skip_life(events: list[Event]) -> list[Event]:
     return events[at:]
 
 
-def chat_of(events: list[Event]) -> bytes:
-    """The chunks of a chat completion that such events are made of."""
+def chat_of(events: list[Event], cites: bool = False) -> bytes:
+    """The chunks of a chat completion that such events are made of; with `cites` marks were taken out of its texts."""
+    cited = _cited(events) if cites else {}
     made: list[bytes] = []
     calls: dict[str, int] = {}
     custom: set[str] = set()
     open_custom: str | None = None
     for event in events:
         data = event.data
-        if event.type in _TEXTS:
-            choice: dict[str, Any] = {"index": 0, "delta": {_TEXTS[event.type]: data["delta"]}}
+        if event.type in _TEXTS or event.number in cited:
+            name = _TEXTS.get(event.type, "content")
+            choice: dict[str, Any] = {"index": 0, "delta": {name: cited.get(event.number, data.get("delta"))}}
             if data.get("logprobs"):
                 choice["logprobs"] = {"content": data["logprobs"]}
             made.append(_chunk(choice))
@@ -150,6 +153,38 @@ def chat_of(events: list[Event]) -> bytes:
     return b"".join(made)
 
 
+def _cited(events: list[Event]) -> dict[int, str]:
+    """What the model wrote where a text with citations was told, by the numbers of the events.
+
+    A text that ends like the beginning of a mark was told because there is more, which begins as a mark does.
+    """
+    made: dict[int, str] = {}
+    lent = False
+    for place, event in enumerate(events):
+        text = _written(event)
+        if text is None:
+            continue
+        behind = events[place + 1] if place + 1 < len(events) else None
+        written = text.removeprefix(OPEN) if lent else text
+        lent = may_go_on(text) and (behind is None or bool(_written(behind)))
+        if event.type == "response.content_part.added":
+            lent = behind is None
+        made[event.number] = written + OPEN if lent else written
+    return made
+
+
+def _written(event: Event) -> str | None:
+    """The text of an event as the model wrote it; None for another one."""
+    data = event.data
+    if event.type == "response.output_text.delta":
+        return str(data["delta"])
+    if event.type == "response.output_text.annotation.added" and data["annotation"]["type"] == "file_citation":
+        return mark_of(data["annotation"]["file_id"])
+    if event.type == "response.content_part.added" and data["part"]["type"] == "output_text":
+        return ""
+    return None
+
+
 def _argument(index: int, text: str) -> dict[str, Any]:
     return {"index": index, "function": {"arguments": text}}
 
@@ -161,7 +196,7 @@ def _chunk(choice: dict[str, Any]) -> bytes:
 def go_on_in_turn(writer: EventWriter, events: list[Event]) -> bytes:
     """Bring `writer`, which stands at the beginning of a turn, behind `events`; the chunks they are made of. Raises
     CannotRebuild when it would say anything else."""
-    chat = chat_of(events)
+    chat = chat_of(events, writer.cites)
     again = writer.feed(chat) if chat else b""
     if again != b"".join([event.raw for event in events]):
         raise CannotRebuild
