@@ -27,6 +27,7 @@ _STEPS = {
     "response.mcp_list_tools": ["in_progress"],
     "response.mcp_call": ["in_progress"],
     "response.web_search_call": ["in_progress", "searching"],
+    "response.file_search_call": ["in_progress", "searching"],
 }
 """Of items that the server makes: what is said while they are made; behind it completed or failed."""
 _MID_CALL = {"response.mcp_call_arguments"}
@@ -181,7 +182,7 @@ class Machine:
         elif item["type"] == "mcp_list_tools":
             assert state.steps[:1] == ["in_progress"]
             assert ("failed" in state.steps) == (item.get("error") is not None)
-        elif item["type"] == "web_search_call":
+        elif item["type"] in ("web_search_call", "file_search_call"):
             assert state.steps[:2] == ["in_progress", "searching"]
             assert (state.steps[2:] == ["completed"]) == (item["status"] == "completed")
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx2 as httpx
 import orjson
 import pytest
-from openai import BadRequestError, OpenAI
+from openai import OpenAI
 
 from tests.mesh.running import RunningMesh
 from tests.responses.chat import call, chunk
@@ -114,13 +114,6 @@ def test_an_engine_that_fails_fails_no_response(client: OpenAI, engine: Engine) 
     assert made.status == "completed"
     assert made.output[0].type == "web_search_call" and made.output[0].status == "failed"
     assert made.output_text == ANSWER
-
-
-def test_what_is_not_served_is_named(client: OpenAI) -> None:
-    tools: Any = [SEARCH, {"type": "file_search", "vector_store_ids": ["vs_1"]}]
-    with pytest.raises(BadRequestError, match="needs the vector service") as caught:
-        client.responses.create(model="up/search", input="x", tools=tools)
-    assert (caught.value.code, caught.value.param) == ("unsupported_tool", "tools[1].type")
 
 
 def test_the_key_is_in_no_log(mesh: RunningMesh) -> None:

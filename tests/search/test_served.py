@@ -35,12 +35,6 @@ def test_a_search_without_an_engine_is_refused_by_name(type: str) -> None:
     check(read_tools([WEATHER, {"type": type}]), searching=True)
 
 
-def test_file_search_is_refused_by_name() -> None:
-    error = refused([{"type": "file_search", "vector_store_ids": ["vs_1"]}])
-    assert (error.code, error.param) == ("unsupported_tool", "tools[0].type")
-    assert "needs the vector service, which does not run here" in error.message
-
-
 def test_two_searches_and_a_function_of_the_same_name_are_refused() -> None:
     assert refused([SEARCH, {"type": "web_search_preview"}]).param == "tools[1]"
     assert refused([{**WEATHER, "name": "web_search"}, SEARCH]).param == "tools[0].name"

@@ -105,7 +105,7 @@ def vectors() -> list[Channel]:
 
     return [
         one("create_store", v.CreateStore, v.VectorStore, "a new vector store"),
-        one("get_store", v.GetStore, v.VectorStore, "one vector store"),
+        one("get_store", v.GetStore, v.VectorStore, "one vector store", (GATEWAY, AGENTS)),
         one("list_stores", v.ListStores, v.StorePage, "vector stores, page by page"),
         one("update_store", v.UpdateStore, v.VectorStore, "change what was said of it"),
         one("delete_store", v.DeleteStore, v.Deleted, "forget it with its chunks"),

@@ -74,7 +74,7 @@ class Serving:
         client = InferenceClient(self._view, self._router, self._claims, state=self._routing)
         compactor = Compactor(client, Sealing.of(settings.secret))
         hours = settings.events_hours * 3600
-        tools = Kits(settings)
+        tools = Kits(settings, self._requester)
         notices = Notices(postgres, webhooks)
         self._tail = Tail(Redis(redis_url) if redis_url else None, hours)
         journal = Journal(postgres)

@@ -73,6 +73,8 @@ class Settings(ServiceSettings, DatabaseSettings, SearchSettings):
     """Of the text of one answer of a tool of an MCP server."""
     mcp_cache_seconds: float = Field(60.0, ge=0, le=86_400, validation_alias="CARAVAN_AGENTS_MCP_CACHE_SECONDS")
     """A list of tools is remembered so long; 0 asks each time."""
+    file_search_seconds: float = Field(30.0, gt=0, le=600, validation_alias="CARAVAN_AGENTS_FILE_SEARCH_SECONDS")
+    """For one search of one vector store."""
     secret: str = Field("", validation_alias="CARAVAN_AGENTS_SECRET", repr=False)
     secret_file: str = Field("", validation_alias="CARAVAN_AGENTS_SECRET_FILE")
     """What is encrypted for clients to keep: at least 32 characters. Several, with blanks between them: the first

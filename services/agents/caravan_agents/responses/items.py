@@ -103,8 +103,10 @@ def read_item(value: Any, where: str, make: MakeId = new_id) -> Item:
 
 def _as_the_sdk_knows_it(item: Item) -> Item:
     """What a client may leave out of an item that it sends back."""
-    if item["type"] in ("reasoning", "mcp_call", "mcp_list_tools", "mcp_approval_request", "web_search_call"):
-        return {"id": "", "status": "completed", **item} if item["type"] == "web_search_call" else {"id": "", **item}
+    if item["type"] in ("web_search_call", "file_search_call"):
+        return {"id": "", "status": "completed", **item}
+    if item["type"] in ("reasoning", "mcp_call", "mcp_list_tools", "mcp_approval_request"):
+        return {"id": "", **item}
     return item
 
 

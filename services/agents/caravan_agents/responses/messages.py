@@ -15,6 +15,7 @@ import orjson
 from caravan_contracts.errors import InvalidRequest
 
 from caravan_agents.responses.items import Item
+from caravan_agents.responses.marks import passages
 from caravan_agents.responses.parts import chat_content, plain_text, said, untrusted, without_text
 from caravan_agents.responses.tools import CUSTOM_ARGUMENT, mcp_function
 
@@ -130,14 +131,16 @@ class _Messages:
 
     def _search(self, item: Item) -> None:
         """A search is worth telling when its results are kept; else what was said of them is what is left."""
-        if not item.get("results"):
+        found = item.get("results")
+        if not found:
             return
         if item["type"] == "file_search_call":
             asked: dict[str, Any] = {"queries": item["queries"]}
+            found = passages(found)
         else:
             asked = {"query": (item.get("action") or {}).get("query", "")}
         name = item["type"].removesuffix("_call")
-        self._call(item["id"], name, orjson.dumps(asked).decode(), orjson.dumps(item["results"]).decode())
+        self._call(item["id"], name, orjson.dumps(asked).decode(), orjson.dumps(found).decode())
 
     def _approval(self, item: Item) -> None:
         """An approved call is an item of its own; of a denied one the model hears here."""

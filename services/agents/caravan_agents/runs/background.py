@@ -148,13 +148,13 @@ class Background:
         parts, request, context = self._parts, asked.request, asked.context
         check(request, self._parts.compactor.sealing)
         tenant = context.principal.tenant
-        parts.kit(request, tenant)  # what is not served is refused now
+        parts.kit(request, context)  # what is not served is refused now
         if request.previous_response_id and await parts.journal.known(tenant, request.previous_response_id):
             raise InvalidRequest(
                 f"the response {request.previous_response_id!r} is not finished yet",
                 param="previous_response_id",
             )
-        await open_run(request, tenant, parts)  # the same for what is not there
+        await open_run(request, context, parts)  # the same for what is not there
         body = pack(parts.compactor.sealing, tenant, request, asked.body, asked.credentials)
         now = int(time.time())
         events = EventWriter(ResponseObject(asked.id, now, request)).start()
@@ -256,7 +256,7 @@ class Background:
         body, keys = unpack(parts.compactor.sealing, run.tenant, run.body)
         request = read_request(body, of_input(run.id))
         if run.checkpoint is None or run.opened is None:
-            request, opened = await open_run(request, run.tenant, parts)
+            request, opened = await open_run(request, context, parts)
             opened = replace(opened, created_at=run.created_at)
             return start(parts, context, run.id, request, opened, None, run, keys)
         opened = Opened.decode(run.opened)

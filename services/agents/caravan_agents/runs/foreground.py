@@ -90,8 +90,7 @@ class Foreground:
         parts, request = self._parts, asked.request
         if asked.after:
             raise CannotContinue("what was said of this response is not kept here, and so it cannot be finished")
-        tenant = asked.context.principal.tenant
-        request, opened = await open_run(request, tenant, parts)
+        request, opened = await open_run(request, asked.context, parts)
         run = await self._journaled(asked, request, opened)
         out = asked.sender if request.stream else None
         started = start(parts, asked.context, asked.id, request, opened, out, run, asked.credentials, epoch)
@@ -100,7 +99,7 @@ class Foreground:
     async def _journaled(self, asked: Asked, request: ResponseRequest, opened: Opened) -> Claimed | None:
         """With tools on the server, and where it may be compacted, every step is written down."""
         tenant = asked.context.principal.tenant
-        kit = self._parts.kit(request, tenant)
+        kit = self._parts.kit(request, asked.context)
         if not request.store or (kit is None and not request.context_management):
             return None
         parts, principal = self._parts, asked.context.principal
@@ -148,7 +147,7 @@ class Foreground:
             opened = Opened.decode(run.opened)
             request = replace(request, model=opened.model, instructions=opened.instructions)
         else:
-            request, opened = await open_run(request, context.principal.tenant, parts)
+            request, opened = await open_run(request, context, parts)
             if run is not None:
                 return start(parts, context, asked.id, request, opened, out, run, asked.credentials)
         return await go_on(parts, context, asked.id, request, opened, out, left, asked.credentials)

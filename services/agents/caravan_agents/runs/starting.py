@@ -66,9 +66,11 @@ class Left:
     """Events that whoever reads it has."""
 
 
-async def open_run(request: ResponseRequest, tenant: str, parts: Parts) -> tuple[ResponseRequest, Opened]:
-    """What a run begins with. Raises InvalidRequest, NotFound, DependencyDown."""
+async def open_run(request: ResponseRequest, context: RequestContext, parts: Parts) -> tuple[ResponseRequest, Opened]:
+    """What a run begins with. Raises InvalidRequest, NotFound, and what keeps us from knowing what is there."""
     check(request, parts.compactor.sealing)
+    await parts.kit.check(request, context)
+    tenant = context.principal.tenant
     request = await prepare(request, tenant, parts.prompts)
     before, given = await history(request, tenant, parts.store)
     return request, Opened(int(time.time()), [*before, *given], given, request.model, request.instructions)
@@ -88,7 +90,7 @@ def start(
     """From its beginning; `epoch` is that of its tail when it is not journaled."""
     tenant = context.principal.tenant
     response = ResponseObject(id, opened.created_at, request)
-    kit = parts.kit(request, tenant)
+    kit = parts.kit(request, context)
     hooks = _hooks(parts, tenant, response, kit)
     queued = run is not None and run.background
     state = State(said=list(opened.items), sequence=2 if queued else 0)
@@ -123,7 +125,7 @@ async def go_on(
     behind = said[-1].number + 1 if said else state.sequence
     _catch_up(out, known, after, behind)
     response = ResponseObject(id, opened.created_at, request)
-    kit = parts.kit(request, tenant)
+    kit = parts.kit(request, context)
     if kit is not None:
         kit.learn(state.said)
     hooks = _hooks(parts, tenant, response, kit)
@@ -219,7 +221,9 @@ def ended(fenced: Fenced) -> bool:
 
 def _hooks(parts: Parts, tenant: str, response: ResponseObject, kit: Kit | None) -> Hooks:
     seal = parts.compactor.sealing.of_reasoning(tenant) if SEALED in response.request.include else None
-    return Hooks(namer(response), kit.annotate if kit is not None else None, seal)
+    if kit is None:
+        return Hooks(namer(response), None, seal)
+    return Hooks(namer(response), kit.annotate, seal, kit.cited)
 
 
 def _begun(response: ResponseObject, state: State, said: list[Event], hooks: Hooks) -> int:

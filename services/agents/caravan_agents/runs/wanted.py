@@ -10,6 +10,7 @@ from caravan_agents.runs.calls import Emitting
 from caravan_agents.runs.state import Pending, State
 from caravan_agents.tools.base import HostedTool, Outcome
 
+_SEARCHES = ("web_search_call", "file_search_call")
 _TOO_MANY = "not run: there were max_tool_calls before"
 
 
@@ -45,7 +46,7 @@ def note(
 
 def for_model(item: Item, outcome: Outcome) -> Item:
     """The item of a call as the model is told of it."""
-    if item["type"] == "web_search_call" and not (item.get("results") or outcome.private.get("results")):
+    if item["type"] in _SEARCHES and not (item.get("results") or outcome.private.get("results")):
         return {**item, "results": [{"error": outcome.text}]}  # without results it would not hear of it at all
     return {**item, **outcome.private}
 

@@ -8,11 +8,14 @@ the journal is never run again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from caravan_contracts.context import RequestContext
+
 from caravan_agents.responses.items import Item
+from caravan_agents.responses.marks import CitedFiles
 from caravan_agents.responses.request import ResponseRequest
 from caravan_agents.responses.tools import Offered
 from caravan_agents.responses.turn import ToolCall
@@ -80,13 +83,26 @@ class HostedTool(Protocol):
         ...
 
 
-MakeKit = Callable[[ResponseRequest, str], "Kit | None"]
-"""The tools on the server that a request of a tenant needs; None when it needs none. Raises InvalidRequest for one that
-is not served."""
+class MakeKit(Protocol):
+    """The tools on the server, for whoever needs some."""
+
+    def __call__(self, request: ResponseRequest, context: RequestContext) -> Kit | None:
+        """Those of one run; None when it needs none. Raises InvalidRequest for one that is not served."""
+        ...
+
+    async def check(self, request: ResponseRequest, context: RequestContext) -> None:
+        """Before anything is said: whether that is there which its tools name. Raises InvalidRequest, NotFound, and
+        what keeps it from being known."""
+        ...
 
 
 class Kit(Protocol):
     """The hosted tools of one run. Made anew when another process goes on with the run."""
+
+    @property
+    def cited(self) -> CitedFiles | None:
+        """The files that its searches have found, whose marks are taken out of the text; None when it has none."""
+        ...
 
     async def open(self, emit: Emit, history: list[Item]) -> list[HostedTool]:
         """Find out what there is, and tell the client where that is told (`mcp_list_tools`); what is in `history` need

@@ -12,35 +12,46 @@ from caravan_contracts.errors import InvalidRequest
 
 from caravan_agents.responses.checks import contradiction
 from caravan_agents.responses.tools import same_type
-from caravan_agents.tools.search.options import read_options
-from caravan_agents.tools.search.tool import NAME
+from caravan_agents.tools.files import options as files
+from caravan_agents.tools.files.tool import NAME as FILE_SEARCH
+from caravan_agents.tools.search import options as web
+from caravan_agents.tools.search.tool import NAME as WEB_SEARCH
 
 
 def check(tools: Sequence[dict[str, Any]], searching: bool) -> None:
     """Whether the `tools` of a request can be served. `searching` says whether there is a search engine.
 
     Raises InvalidRequest naming the tool's field."""
-    searches = 0
+    hosted: set[str] = set()
     for at, tool in enumerate(tools):
         where = f"tools[{at}]"
-        if tool["type"] == "file_search":
-            raise _unserved(where, "the tool 'file_search' needs the vector service, which does not run here")
-        if not same_type(tool["type"], NAME):
+        name = _hosted(tool, where, searching)
+        if not name:
             continue
-        if not searching:
-            raise _unserved(
-                where,
-                f"the tool {tool['type']!r} needs a search engine, and none is configured here: whoever runs the "
-                "agents service sets CARAVAN_AGENTS_SEARCH_PROVIDER",
-            )
-        read_options(tool, where)
-        searches += 1
-        if searches > 1:
-            raise contradiction(where, f"'{where}': there is already a tool 'web_search'")
-    if searches:
-        for at, tool in enumerate(tools):
-            if tool.get("name") == NAME:
-                raise contradiction(f"tools[{at}].name", f"'tools[{at}].name': {NAME!r} is the name of a hosted tool")
+        if name in hosted:
+            raise contradiction(where, f"'{where}': there is already a tool {name!r}")
+        hosted.add(name)
+    for at, tool in enumerate(tools):
+        if tool.get("name") in hosted:
+            where = f"tools[{at}].name"
+            raise contradiction(where, f"'{where}': {tool['name']!r} is the name of a hosted tool")
+
+
+def _hosted(tool: dict[str, Any], where: str, searching: bool) -> str:
+    """What the model calls it, if it is a search that runs here."""
+    if tool["type"] == FILE_SEARCH:
+        files.read_options(tool, where)
+        return FILE_SEARCH
+    if not same_type(tool["type"], WEB_SEARCH):
+        return ""
+    if not searching:
+        raise _unserved(
+            where,
+            f"the tool {tool['type']!r} needs a search engine, and none is configured here: whoever runs the "
+            "agents service sets CARAVAN_AGENTS_SEARCH_PROVIDER",
+        )
+    web.read_options(tool, where)
+    return WEB_SEARCH
 
 
 def _unserved(where: str, message: str) -> InvalidRequest:
