@@ -6,15 +6,19 @@ from typing import Any
 
 import orjson
 import pytest
+from caravan_agents.responses.attachments import Attachments
 from caravan_agents.responses.compacting import Compactor, due
 from caravan_agents.responses.messages import to_messages
 from caravan_agents.responses.request import ResponseRequest, read_request
 from caravan_agents.responses.resolving import resolve
 from caravan_agents.responses.sealing import Sealing
 from caravan_agents.responses.transcript import transcript
+from caravan_bus.memory import MemoryHub
+from caravan_bus.requests import Requester
 from caravan_contracts.context import Principal, RequestContext
 
 SEALING = Sealing.of("s" * 40)
+ATTACHMENTS = Attachments(Requester(MemoryHub().connect(), "agents", "a1"), None, 0)
 LONG = "many words " * 400
 
 
@@ -58,13 +62,13 @@ def context() -> RequestContext:
 @pytest.mark.parametrize(("threshold", "compacts"), [(300, True), (100_000, False), (None, False)])
 async def test_it_compacts_when_the_threshold_is_passed(threshold: int | None, compacts: bool) -> None:
     model, asked = Model(), request(threshold)
-    made = await Compactor(model, SEALING).between_turns(asked, asked.input, context())  # type: ignore[arg-type]
+    made = await Compactor(model, SEALING, ATTACHMENTS).between_turns(asked, asked.input, context())  # type: ignore[arg-type]
     assert (made is not None, len(model.asked)) == (compacts, int(compacts))
 
 
 async def test_the_summary_stands_for_what_was_done_and_the_next_turn_is_short() -> None:
     model, asked = Model(), request(300)
-    compactor = Compactor(model, SEALING)  # type: ignore[arg-type]
+    compactor = Compactor(model, SEALING, ATTACHMENTS)  # type: ignore[arg-type]
     made = await compactor.between_turns(asked, asked.input, context(), {"up_api_key": "k"})
     assert made is not None and made.usage["total_tokens"] == 905
     assert [item["type"] for item in made.items] == ["message", "compaction"] and made.items[-1] is made.item
@@ -78,7 +82,7 @@ async def test_the_summary_stands_for_what_was_done_and_the_next_turn_is_short()
 
 async def test_what_only_the_user_said_is_never_compacted() -> None:
     model, asked = Model(), request(300, input=LONG)
-    assert await Compactor(model, SEALING).between_turns(asked, asked.input, context()) is None  # type: ignore[arg-type]
+    assert await Compactor(model, SEALING, ATTACHMENTS).between_turns(asked, asked.input, context()) is None  # type: ignore[arg-type]
     assert model.asked == []
 
 

@@ -12,6 +12,13 @@ class SecretMissing(CaravanError):
     code = "secret_missing"
 
 
+class NoObjectStore(CaravanError):
+    """The operator has not said where files are kept."""
+
+    status = 501
+    code = "no_object_store"
+
+
 def no_completion(id: str, param: str = "completion_id") -> NotFound:
     """There is none of that id, or it is another tenant's."""
     return NotFound(f"there is no stored chat completion {id[:200]!r}", param=param)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from caravan_bus import metrics
@@ -24,12 +25,14 @@ from caravan_contracts import subjects as s
 from caravan_contracts.response_operations import ResponseOperation
 from caravan_contracts.responses import FOLLOWS, RECALLS, RUNS, ResponseVerb
 from caravan_contracts.users import AGENTS, INFERENCE
+from caravan_storage import objects
 from caravan_storage.blobs import RedisClaims
 from caravan_storage.postgres import Postgres
 from caravan_storage.redis import Redis
 
 from caravan_agents.entry import ResponseDesk
 from caravan_agents.prompts.store import Store as Prompts
+from caravan_agents.responses.attachments import Attachments
 from caravan_agents.responses.compacting import Compactor
 from caravan_agents.responses.operations import Operations
 from caravan_agents.responses.sealing import Sealing
@@ -72,7 +75,9 @@ class Serving:
         self._routing = RoutingState(nats, instance)
         self._router = Router(nats, self._inbox, self._table)
         client = InferenceClient(self._view, self._router, self._claims, state=self._routing)
-        compactor = Compactor(client, Sealing.of(settings.secret))
+        self._objects = objects.from_url(settings.objects_url, os.environ) if settings.objects_url else None
+        attachments = Attachments(self._requester, self._objects, settings.input_file_bytes)
+        compactor = Compactor(client, Sealing.of(settings.secret), attachments)
         hours = settings.events_hours * 3600
         tools = Kits(settings, self._requester)
         notices = Notices(postgres, webhooks)
@@ -89,6 +94,7 @@ class Serving:
             self._keeper,
             tools,
             compactor,
+            attachments,
             notices,
             settings.max_turns,
             settings.background_seconds,
@@ -97,7 +103,7 @@ class Serving:
         self.sweeper = RunSweeper(postgres, journal, self.background, notices, hours)
         self._cancelling = Cancelling(parts, self.background, nats)
         service = ResponseService(parts, self.background, self._cancelling, self._claims)
-        operations = Operations(store, self._claims, compactor, service.serve)
+        operations = Operations(store, self._claims, compactor, attachments, service.serve)
         self._slots = Slots()
         verbs = (*ResponseVerb, *ResponseOperation)
         self._server = StreamServer(nats, AGENTS, instance, self._slots, operations.serve, verbs)
@@ -163,3 +169,5 @@ class Serving:
             await part.close()
         if self._claims is not None:
             await self._claims.close()
+        if self._objects is not None:
+            await self._objects.close()

@@ -75,6 +75,12 @@ class Settings(ServiceSettings, DatabaseSettings, SearchSettings):
     """A list of tools is remembered so long; 0 asks each time."""
     file_search_seconds: float = Field(30.0, gt=0, le=600, validation_alias="CARAVAN_AGENTS_FILE_SEARCH_SECONDS")
     """For one search of one vector store."""
+    objects_url: str = Field("", validation_alias="CARAVAN_OBJECTS_URL", repr=False)
+    """Where the bytes of files lie; without it an input cannot name one."""
+    input_file_bytes: int = Field(
+        32 * 1024 * 1024, ge=1, le=46 * 1024 * 1024, validation_alias="CARAVAN_AGENTS_INPUT_FILE_BYTES"
+    )
+    """Of all files that one input names; with the third that Base64 adds they fit into a claim check."""
     secret: str = Field("", validation_alias="CARAVAN_AGENTS_SECRET", repr=False)
     secret_file: str = Field("", validation_alias="CARAVAN_AGENTS_SECRET_FILE")
     """What is encrypted for clients to keep: at least 32 characters. Several, with blanks between them: the first

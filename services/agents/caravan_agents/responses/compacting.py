@@ -17,9 +17,10 @@ from caravan_contracts.inference import Verb
 
 from caravan_agents.responses import counting
 from caravan_agents.responses.assembly import Usage
+from caravan_agents.responses.attachments import Attachments
 from caravan_agents.responses.ids import item_id
 from caravan_agents.responses.items import Item
-from caravan_agents.responses.messages import to_messages
+from caravan_agents.responses.messages import Message, to_messages
 from caravan_agents.responses.request import ResponseRequest
 from caravan_agents.responses.resolving import lasting, resolve
 from caravan_agents.responses.sealing import Sealing
@@ -66,8 +67,9 @@ def due(request: ResponseRequest, messages: Sequence[dict[str, Any]]) -> bool:
 class Compactor:
     """Has models write summaries, and seals them. One per process."""
 
-    def __init__(self, client: InferenceClient, sealing: Sealing) -> None:
+    def __init__(self, client: InferenceClient, sealing: Sealing, attachments: Attachments) -> None:
         self._client = client
+        self._attachments = attachments
         self.sealing = sealing
 
     async def between_turns(
@@ -83,7 +85,7 @@ class Compactor:
         if not request.context_management:
             return None
         told = resolve(items, context.principal.tenant, self.sealing)
-        if len(told) == len(lasting(told)) or not due(request, to_messages(told, request.instructions)):
+        if len(told) == len(lasting(told)) or not due(request, await self._messages(request, told, context)):
             return None  # what users said is kept word for word: of that alone nothing could be left out
         return await self.compact(request, items, context, credentials)
 
@@ -98,7 +100,7 @@ class Compactor:
         SecretMissing, UpstreamFailed for a summary without words, and what :meth:`InferenceClient.ask` raises."""
         tenant = context.principal.tenant
         self.sealing.check()
-        told = to_messages(resolve(items, tenant, self.sealing), request.instructions)
+        told = await self._messages(request, resolve(items, tenant, self.sealing), context)
         body: dict[str, Any] = {
             "model": request.model,
             "messages": [
@@ -116,6 +118,11 @@ class Compactor:
         sealed = self.sealing.seal(tenant, "compaction", text)
         item: Item = {"id": item_id("compaction"), "type": "compaction", "encrypted_content": sealed}
         return Compacted(item, [*lasting(items), item], usage)
+
+    async def _messages(
+        self, request: ResponseRequest, items: Sequence[Item], context: RequestContext
+    ) -> list[Message]:
+        return to_messages(await self._attachments.fill(items, request.input, context), request.instructions)
 
 
 def _read(answer: bytes) -> tuple[str, dict[str, Any] | None]:

@@ -17,6 +17,7 @@ from caravan_contracts.inference import JSON_BODY, Summary, Usage
 from caravan_contracts.response_operations import ResponseOperation, TokenCount
 
 from caravan_agents.responses import counting
+from caravan_agents.responses.attachments import Attachments
 from caravan_agents.responses.compacting import Compacted, Compactor
 from caravan_agents.responses.ids import new_id
 from caravan_agents.responses.items import Item
@@ -34,8 +35,16 @@ _ANY: Final = "any"
 class Operations:
     """One per process. Requests that are none of these go on to `rest`."""
 
-    def __init__(self, store: ResponseStore, claims: Claims | None, compactor: Compactor, rest: Handler) -> None:
+    def __init__(
+        self,
+        store: ResponseStore,
+        claims: Claims | None,
+        compactor: Compactor,
+        attachments: Attachments,
+        rest: Handler,
+    ) -> None:
         self._store = store
+        self._attachments = attachments
         self._claims = claims
         self._compactor = compactor
         self._rest = rest
@@ -53,7 +62,8 @@ class Operations:
         body = await body_of(inbound.message, self._claims)
         request = read_request(_with_model(body))
         tenant = inbound.context.principal.tenant
-        items = resolve(await self._items(tenant, request), tenant, self._compactor.sealing)
+        told = resolve(await self._items(tenant, request), tenant, self._compactor.sealing)
+        items = await self._attachments.fill(told, request.input, inbound.context)
         shape = None if request.text_format["type"] == "text" else request.text_format
         tokens = counting.of_request(to_messages(items, request.instructions), request.tools, shape)
         return TokenCount(input_tokens=tokens, estimate=True).model_dump_json().encode()

@@ -73,7 +73,8 @@ class Model:
         if turn >= self._parts.max_turns:
             # it has to answer in words now
             request, hosted = replace(request, tools=(), tool_choice="auto"), ()
-        told = resolve(items, self._context.principal.tenant, self._parts.compactor.sealing)
+        resolved = resolve(items, self._context.principal.tenant, self._parts.compactor.sealing)
+        told = await self._parts.attachments.fill(resolved, request.input, self._context)
         body = chat_body(request, to_messages(told, request.instructions), hosted, first=turn == 0)
         context = self._context
         if self._run is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from caravan_bus.inference import InferenceClient
 
 from caravan_agents.prompts.store import Store as Prompts
+from caravan_agents.responses.attachments import Attachments
 from caravan_agents.responses.compacting import Compactor
 from caravan_agents.responses.store import ResponseStore
 from caravan_agents.runs.journal import Journal
@@ -29,6 +30,7 @@ class Parts:
     keeper: Keeper
     kit: MakeKit
     compactor: Compactor
+    attachments: Attachments
     notices: Notices
     max_turns: int = field(default=64)
     """Of the model in one response; behind them it has to answer in words."""

@@ -70,6 +70,7 @@ async def open_run(request: ResponseRequest, context: RequestContext, parts: Par
     """What a run begins with. Raises InvalidRequest, NotFound, and what keeps us from knowing what is there."""
     check(request, parts.compactor.sealing)
     await parts.kit.check(request, context)
+    await parts.attachments.check(request.input, context)
     tenant = context.principal.tenant
     request = await prepare(request, tenant, parts.prompts)
     before, given = await history(request, tenant, parts.store)
