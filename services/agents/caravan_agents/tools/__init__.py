@@ -4,4 +4,5 @@
 - :mod:`mcp`: tools of servers of the Model Context Protocol
 - :mod:`served`: which of them a request may have
 - :mod:`search`: `web_search`, with a search engine of the operator's choice
+- :mod:`files`: `file_search`, in vector stores
 """
