@@ -183,6 +183,9 @@ class CreateBatch(Message):
 
     store: str
     files: list[NewFile] = Field(min_length=1, max_length=MOST_FILES)
+    attributes: JsonObject | None = None
+    """Of all files that have none of their own; so with the strategy."""
+    chunking_strategy: JsonObject | None = None
 
 
 class GetStoreFile(Message):
@@ -337,6 +340,8 @@ class QueryChunks(Message):
     mode: Literal["vector", "keyword", "hybrid"] = "vector"
     filters: Any = None
     max_chunks: int = Field(10, ge=1, le=MOST_FOUND)
+    skip: int = Field(0, ge=0, lt=MOST_FOUND)
+    """So many of them are known already: an answer has its bound."""
     score_threshold: float = 0.0
     ranking_options: JsonObject | None = None
 
@@ -355,6 +360,8 @@ class ChunkPage(BaseModel):
     """The best chunks, best first."""
 
     data: list[ScoredChunk]
+    has_more: bool = False
+    """There were too many bytes for one answer."""
 
 
 class DeleteChunks(Message):

@@ -8,23 +8,19 @@ import time
 from caravan_bus import metrics
 from caravan_bus.discovery import Endpoint, EndpointStats
 from caravan_bus.foreign.entry import ForeignEntry
-from caravan_bus.inference import InferenceClient
+from caravan_bus.model_line import ModelLine
 from caravan_bus.nats import NatsTransport
 from caravan_bus.presence import PresenceBeacon, PresenceTable
-from caravan_bus.registry_view import RegistryView
-from caravan_bus.requests import Requester
 from caravan_bus.responses import AgentRuns
 from caravan_bus.router import Router
-from caravan_bus.routing.state import RoutingState
 from caravan_bus.settings import read_secret_file
 from caravan_bus.slots import Slots
-from caravan_bus.stream.inbox import StreamInbox
 from caravan_bus.stream.server import StreamServer
 from caravan_bus.work.queue import WorkQueue
 from caravan_contracts import subjects as s
 from caravan_contracts.response_operations import ResponseOperation
 from caravan_contracts.responses import FOLLOWS, RECALLS, RUNS, ResponseVerb
-from caravan_contracts.users import AGENTS, INFERENCE
+from caravan_contracts.users import AGENTS
 from caravan_storage import objects
 from caravan_storage.blobs import RedisClaims
 from caravan_storage.postgres import Postgres
@@ -68,18 +64,13 @@ class Serving:
         redis_url = read_secret_file(settings.redis_url_file) if settings.redis_url_file else settings.redis_url
         self._claims = RedisClaims.from_url(redis_url) if redis_url else None
         self._settings = settings
-        self._requester = Requester(nats, AGENTS, instance)
-        self._view = RegistryView(nats, self._requester)
-        self._inbox = StreamInbox(nats, nats, AGENTS, instance)
-        self._table = PresenceTable(nats, INFERENCE, s.inbox_prefix(AGENTS, f"{instance}-probe"))
-        self._routing = RoutingState(nats, instance)
-        self._router = Router(nats, self._inbox, self._table)
-        client = InferenceClient(self._view, self._router, self._claims, state=self._routing)
+        line = ModelLine(nats, AGENTS, instance, self._claims)
+        client = line.client
         self._objects = objects.from_url(settings.objects_url, os.environ) if settings.objects_url else None
-        attachments = Attachments(self._requester, self._objects, settings.input_file_bytes)
+        attachments = Attachments(line.requester, self._objects, settings.input_file_bytes)
         compactor = Compactor(client, Sealing.of(settings.secret), attachments)
         hours = settings.events_hours * 3600
-        tools = Kits(settings, self._requester)
+        tools = Kits(settings, line.requester)
         notices = Notices(postgres, webhooks)
         self._tail = Tail(Redis(redis_url) if redis_url else None, hours)
         journal = Journal(postgres)
@@ -109,10 +100,9 @@ class Serving:
         self._server = StreamServer(nats, AGENTS, instance, self._slots, operations.serve, verbs)
         self._beacon = PresenceBeacon(nats, AGENTS, instance, self._slots)
         self._others = PresenceTable(nats, AGENTS, s.inbox_prefix(AGENTS, f"{instance}-agents-probe"))
-        others = Router(nats, self._inbox, self._others)
+        others = Router(nats, line.inbox, self._others)
         self._entry = ForeignEntry(nats, AGENTS, instance, ResponseDesk(AgentRuns(others, self._claims)))
-        asking = (self._requester, self._view, self._inbox, self._table, self._routing, self._router)
-        self._parts = (*asking, self._others, others)
+        self._parts = (line, self._others, others)
         self._own = (self._tail, self._keeper, self._cancelling, tools)
 
     @property

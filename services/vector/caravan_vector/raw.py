@@ -42,9 +42,9 @@ class RawService:
         }
         index = self._indexes.get(store.provider)
         chunks = [_chunk(chunk, place) for place, chunk in enumerate(asked.chunks)]
+        await index.put(store.tenant, store.id, chunks)
         for document, given in attributes.items():
             await index.set_attributes(store.tenant, store.id, raw_name(document), given)
-        await index.put(store.tenant, store.id, chunks)
         return v.Inserted(count=len(chunks))
 
     async def query(self, asked: v.QueryChunks, context: RequestContext) -> v.ChunkPage:
@@ -63,7 +63,9 @@ class RawService:
         query = Query(asked.mode, vector, asked.text or None, wanted, asked.max_chunks, threshold, options.ranker)
         hits = await self._indexes.get(store.provider).search(store.tenant, store.id, query)
         names = await self._files.names([n for hit in hits if (n := number_of(hit.file)) is not None])
-        return v.ChunkPage(data=fitting([each for hit in hits if (each := _scored(hit, names)) is not None]))
+        found = [each for hit in hits if (each := _scored(hit, names)) is not None][asked.skip :]
+        shown = fitting(found)
+        return v.ChunkPage(data=shown, has_more=len(shown) < len(found))
 
     async def delete(self, asked: v.DeleteChunks, context: RequestContext) -> v.Deleted:
         """Take documents out; nothing happens for those that are not there."""

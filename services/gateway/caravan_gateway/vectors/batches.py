@@ -34,7 +34,7 @@ def router(resources: Resources, vectors: Vectors) -> APIRouter:
         store: str, request: Request, principal: Principal = Depends(who), body: NewBatch = _NEW
     ) -> Response:
         """`file_ids`, with attributes and a strategy for all of them, or `files`, each with its own."""
-        message = v.CreateBatch(store=store, files=files_of(body))
+        message = message_of(store, body)
         try:
             made = await vectors.asking(request, principal).ask("create_batch", message, v.FileBatch)
         except RequestTooLarge as error:
@@ -78,8 +78,8 @@ def router(resources: Resources, vectors: Vectors) -> APIRouter:
     return routes
 
 
-def files_of(body: NewBatch) -> list[v.NewFile]:
-    """The files, each with what holds for it. Raises InvalidRequest."""
+def message_of(store: str, body: NewBatch) -> v.CreateBatch:
+    """The files, and what holds for each of them or for all. Raises InvalidRequest."""
     if body.files is None and body.file_ids is None:
         raise InvalidRequest(
             "say which files: 'file_ids' or 'files'", param="file_ids", code="missing_required_parameter"
@@ -88,8 +88,8 @@ def files_of(body: NewBatch) -> list[v.NewFile]:
         raise InvalidRequest("'file_ids' and 'files' exclude each other: send one of them", param="files")
     if body.files is None:
         common = {"attributes": body.attributes, "chunking_strategy": body.chunking_strategy}
-        return [v.NewFile(file_id=file, **common) for file in body.file_ids or ()]
+        return v.CreateBatch(store=store, files=[v.NewFile(file_id=file) for file in body.file_ids or ()], **common)
     for name in ("attributes", "chunking_strategy"):
         if getattr(body, name) is not None:
             raise InvalidRequest(f"with 'files', each file says its own {name!r}: move it there", param=name)
-    return body.files
+    return v.CreateBatch(store=store, files=body.files)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Final
 
 from caravan_contracts import vectors as v
@@ -83,9 +83,9 @@ def in_body(error: InvalidRequest, place: int) -> InvalidRequest:
     return error
 
 
-def found(page: v.ChunkPage) -> dict[str, Any]:
+def found(rows: Sequence[v.ScoredChunk]) -> dict[str, Any]:
     """Llama Stack's ``QueryChunksResponse``, without the vectors."""
-    return {"chunks": [_chunk(row) for row in page.data], "scores": [row.score for row in page.data]}
+    return {"chunks": [_chunk(row) for row in rows], "scores": [row.score for row in rows]}
 
 
 def _chunk(row: v.ScoredChunk) -> dict[str, Any]:

@@ -133,8 +133,15 @@ def router(resources: Resources, vectors: Vectors) -> APIRouter:
 
     @routes.post("/query", summary="Chunks near a text or a vector", openapi_extra=documented(Query))
     async def query_chunks(request: Request, principal: Principal = Depends(who), body: Query = _QUERY) -> Response:
-        page = await vectors.asking(request, principal).ask("query_chunks", body.message(), v.ChunkPage, SEARCH_TIMEOUT)
-        return answer(chunks.found(page))
+        message, asking = body.message(), vectors.asking(request, principal)
+        found: list[v.ScoredChunk] = []
+        more = True
+        while more:
+            page = await asking.ask("query_chunks", message, v.ChunkPage, SEARCH_TIMEOUT)
+            found += page.data
+            message = message.model_copy(update={"skip": len(found)})
+            more = page.has_more and len(found) < message.max_chunks
+        return answer(chunks.found(found))
 
     @routes.post(
         "/delete",

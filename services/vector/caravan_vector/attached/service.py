@@ -57,7 +57,8 @@ class FileService:
     async def create_batch(self, asked: v.CreateBatch, context: RequestContext) -> v.FileBatch:
         """Have many read. Raises the same."""
         store = await self._stores.use(context.principal.tenant, asked.store)
-        wanted = await self.check(store.chunking, asked.files, context)
+        files = [_with_common(file, asked) for file in asked.files]
+        wanted = await self.check(store.chunking, files, context)
         batch, added = await self._table.make_batch(store, wanted, context.principal.encode())
         await self.follow(store, added)
         return batch
@@ -151,3 +152,11 @@ class FileService:
             found = await self._requester.ask(FILES, "locate_files", asked, LocatedFiles, context, _ASK_SECONDS)
             names |= {each.file.id: each.file.filename for each in found.data}
         return names
+
+
+def _with_common(file: v.NewFile, asked: v.CreateBatch) -> v.NewFile:
+    return v.NewFile(
+        file_id=file.file_id,
+        attributes=asked.attributes if file.attributes is None else file.attributes,
+        chunking_strategy=asked.chunking_strategy if file.chunking_strategy is None else file.chunking_strategy,
+    )

@@ -47,7 +47,7 @@ def read(options: dict[str, Any] | None) -> Ranking:
     if unknown := [name for name in options if name not in _KNOWN]:
         raise _wrong(unknown[0][:64], f"there are {', '.join(_KNOWN)}")
     named = options.get("ranker")
-    if named not in (*_OURS, "rrf", "weighted", "neural"):
+    if named not in (*_OURS, "rrf", "weighted", "normalized", "neural"):
         raise _wrong("ranker", "should be auto, none, rrf, weighted or neural")
     threshold = _number(options, "score_threshold", 0.0)
     if not 0 <= threshold <= 1:
@@ -62,7 +62,7 @@ def _ranker(options: dict[str, Any], named: Any) -> Rrf | Weighted:
     weights = _weights(options)
     if named == "rrf":
         return Rrf(_number(options, "impact_factor", _RRF.k))
-    if named == "weighted":
+    if named in ("weighted", "normalized"):
         return weights or Weighted()
     return weights or Rrf(_number(options, "impact_factor", _RRF.k))
 
