@@ -20,6 +20,7 @@ from caravan_vector.indexes.base import MODES, Hit, Mode, Query, check, unit
 from caravan_vector.indexes.pgvector import run
 from caravan_vector.indexes.statements import Search
 from caravan_vector.indexes.tables import Head, Tables, count, find, matching
+from caravan_vector.indexes.words import count_common
 
 log = logging.getLogger(__name__)
 
@@ -134,9 +135,10 @@ class Copied(Tables):
                 held.lock.release()
 
     async def settle(self, tenant: str, store: str) -> None:
-        """Nothing: copies are made by searches."""
+        """Count common words; copies are made by searches."""
         async with self.postgres.acquire() as connection:
-            await find(connection, tenant, store)
+            head = await find(connection, tenant, store)
+            await count_common(connection, head, await count(connection, head))
 
     async def close(self) -> None:
         """Forget every copy."""

@@ -14,6 +14,7 @@ from caravan_vector.indexes import statements
 from caravan_vector.indexes.base import MODES, Hit, Mode, Query, check, unit
 from caravan_vector.indexes.statements import Search
 from caravan_vector.indexes.tables import Head, Matching, Tables, count, find, matching
+from caravan_vector.indexes.words import count_common, look_up
 
 log = logging.getLogger(__name__)
 
@@ -57,10 +58,13 @@ class PgVector(Tables):
             return await self._search(connection, head, query, left)
 
     async def settle(self, tenant: str, store: str) -> None:
-        """Make the HNSW index of a store that is large enough; another process that is at it already is left alone."""
+        """Count common words, and make the HNSW index of a store that is large enough; what another process makes
+        already is left to it."""
         async with self.postgres.acquire() as connection:
             head = await find(connection, tenant, store)
-            if await count(connection, head) < INDEX_FROM:
+            chunks = await count(connection, head)
+            await count_common(connection, head, chunks)
+            if chunks < INDEX_FROM:
                 return
             if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK + head.number):
                 return
@@ -90,6 +94,8 @@ class PgVector(Tables):
 
 async def run(connection: Connection, search: Search, nearest: str = "") -> list[Hit]:
     """The hits of a search whose arm of near vectors was written."""
+    if search.query.mode != "vector":
+        search.words = await look_up(connection, search.head, search.query.text or "")
     statement = statements.hits(search, nearest)
     return statements.read(await connection.fetch(statement, *search.parameters.values))
 
@@ -136,6 +142,8 @@ async def _build(connection: Connection, head: Head) -> None:
             f"WHERE store = {head.number}",
             timeout=_BUILD_SECONDS,
         )
+        # so that searches for words are planned with what the load brought
+        await connection.execute(f"ANALYZE {part}", timeout=_BUILD_SECONDS)
     finally:
         await connection.execute("RESET maintenance_work_mem")
 

@@ -13,14 +13,14 @@ from typing import Any, Final
 from caravan_vector.indexes.base import Hit, Query, Rrf
 from caravan_vector.indexes.conditions import Parameters
 from caravan_vector.indexes.tables import Head
+from caravan_vector.indexes.words import CANDIDATES, Words
 
 ARM: Final = 100
 """Candidates that each arm of a hybrid search brings at least."""
-MATCHES: Final = 5_000
-"""Chunks with all words, and as many with some of them, that are ranked; a query of common words has more."""
-_LENGTH_AND_SHARE: Final = 1 | 32
-"""Of ts_rank_cd: divide by 1 + log(length); make it r / (r + 1)."""
-_RANK: Final = f"ts_rank_cd(c.words, (SELECT any_word FROM wanted), {_LENGTH_AND_SHARE})::float8"  # noqa: S608 - a literal of ours
+RANKED: Final = 600
+"""Chunks with words of the query that are ranked at most."""
+_RANK: Final = "coalesce((SELECT sum(w.weight * ts_rank('{1,1,1,1}', c.words, w.term)) FROM wanted w), 0)::float8"
+"""The share of the query's words that a chunk has, by their weight; one that is there once counts for 0.6."""
 
 
 @dataclass
@@ -33,6 +33,8 @@ class Search:
     """Of length 1; empty in mode keyword."""
     files: Sequence[int] | None = None
     """Only chunks of these."""
+    words: Words = field(default_factory=Words)
+    """Of the query, in modes keyword and hybrid."""
     parameters: Parameters = field(default_factory=Parameters)
 
     @property
@@ -99,22 +101,18 @@ def read(rows: Sequence[Any]) -> list[Hit]:
 
 
 def _words(search: Search) -> list[str]:
-    """Chunks with all words come first, so that the bound keeps them; then those with some."""
-    text = search.parameters.add(search.query.text, "text")
-    every = f"plainto_tsquery('english', {text})"
-    wanted = f"""wanted AS MATERIALIZED (
-        SELECT {every} AS all_words, replace({every}::text, ''' & ''', ''' | ''')::tsquery AS any_word)"""
-    chunks = search.chunks
-
-    def having(words: str) -> str:
-        return f"""(SELECT c.number FROM vector_chunks c WHERE {chunks}
-            AND c.words @@ (SELECT {words} FROM wanted) LIMIT {MATCHES})"""  # noqa: S608 - literals of ours
-
+    """The best of a bounded number of chunks, those first that are likely to be good."""
+    terms = search.parameters.add(search.words.terms, "text[]::tsquery[]")
+    weights = search.parameters.add(search.words.weights, "float8[]")
+    wanted = f"wanted AS MATERIALIZED (SELECT * FROM unnest({terms}, {weights}) w (term, weight))"  # noqa: S608 - literals of ours
+    tiers = search.parameters.add(search.words.tiers, "text[]::tsquery[]")
     worded = f"""worded AS MATERIALIZED (
-        SELECT c.number, c.id, {_RANK} AS rank
-        FROM ({having("all_words")} UNION {having("any_word")}) m
-        JOIN vector_chunks c ON c.store = {search.head.number} AND c.number = m.number
-        ORDER BY rank DESC, c.id LIMIT {search.depth})"""  # noqa: S608 - literals of ours
+        SELECT DISTINCT c.number, c.id, {_RANK} AS rank FROM (
+            SELECT found.* FROM unnest({tiers}) tier CROSS JOIN LATERAL (
+                SELECT c.number, c.id, c.words FROM vector_chunks c
+                WHERE {search.chunks} AND c.words @@ tier LIMIT {CANDIDATES}
+            ) found LIMIT {RANKED}
+        ) c ORDER BY rank DESC, c.id LIMIT {search.depth})"""  # noqa: S608 - literals of ours
     return [wanted, worded]
 
 

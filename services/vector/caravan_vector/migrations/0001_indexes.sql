@@ -7,6 +7,7 @@ CREATE TABLE vector_index_stores (
     dimension integer NOT NULL,              -- of every vector in it
     revision  bigint NOT NULL DEFAULT 0,     -- of its last change
     removed   bigint NOT NULL DEFAULT 0,     -- of the last change that took chunks away
+    counted   bigint NOT NULL DEFAULT 0,     -- chunks it had when its common words were counted
     UNIQUE (tenant, id)
 );
 
@@ -17,6 +18,14 @@ CREATE TABLE vector_index_files (
     attributes jsonb NOT NULL DEFAULT '{}',
     chunks     integer NOT NULL DEFAULT 0,   -- how many it has
     UNIQUE (store, id)
+);
+
+-- Words that are in very many chunks of a large store: whoever searches for them shall not have to count them.
+CREATE TABLE vector_common_words (
+    store  bigint NOT NULL REFERENCES vector_index_stores ON DELETE CASCADE,
+    word   text COLLATE "C" NOT NULL,        -- a lexeme
+    chunks bigint NOT NULL,                  -- that have it
+    PRIMARY KEY (store, word)
 );
 
 -- Large stores get an HNSW index of their own, WHERE store = n, which is made while the service runs. Parts keep the
