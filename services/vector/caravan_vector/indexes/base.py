@@ -85,7 +85,8 @@ class Hit:
     """A chunk that was found. `score` is between 0 and 1, and means:
 
     - vector: the cosine of the angle to the query, 0 for what points away from it;
-    - keyword: cover density r of the query's words, divided by the logarithm of the length, as r / (r + 1);
+    - keyword: the share of the query's words that it has, each by how rare it is in the store, and in full only when it
+      is there very often (0.61 of it when once);
     - hybrid with :class:`Rrf`: the sum of 1 / (k + rank), as a share of what the first of both orders gets;
     - hybrid with :class:`Weighted`: the weighted mean of the two scores above.
     """
