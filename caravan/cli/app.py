@@ -12,6 +12,7 @@ from caravan.cli import (
     config,
     doctor,
     down,
+    evaluate,
     failover_check,
     logs,
     models,
@@ -60,6 +61,7 @@ app.command("chat", rich_help_panel=USE)(chat.chat)
 app.add_typer(models.app, name="models", rich_help_panel=USE)
 app.add_typer(providers.app, name="providers", rich_help_panel=USE)
 app.add_typer(routes.app, name="routes", rich_help_panel=USE)
+app.add_typer(evaluate.app, name="eval", rich_help_panel=EXTEND)
 app.command("failover-check", rich_help_panel=EXTEND)(failover_check.failover_check)
 app.command("record", rich_help_panel=EXTEND)(record.record)
 app.command("replay", rich_help_panel=EXTEND)(replay.replay)
