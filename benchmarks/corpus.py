@@ -3,6 +3,7 @@ them that anyone can make again."""
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import math
 import re
@@ -14,23 +15,22 @@ from pathlib import Path
 _LINES = 12
 
 
-def passages(most: int) -> list[tuple[str, str]]:
-    """File and text of up to `most` passages, always the same ones."""
+def passages(most: int, first_line: int = 0) -> list[tuple[str, str]]:
+    """File and text of up to `most` passages, always the same ones; with another `first_line`, which may be 0 to 11,
+    the same files are cut elsewhere."""
     made: list[tuple[str, str]] = []
-    for file, text in _all():
+    for file, text in _all(first_line):
         if len(made) == most:
             break
         made.append((file, text))
     return made
 
 
-def _all() -> Iterator[tuple[str, str]]:
+def _all(first_line: int) -> Iterator[tuple[str, str]]:
     root = Path(sysconfig.get_path("stdlib"))
-    for path in sorted(root.rglob("*.py")):
-        if {"site-packages", "dist-packages", "__pycache__"} & set(path.parts):
-            continue
+    for path in _files(root):
         lines = [line for line in path.read_text("utf-8", "replace").splitlines() if line.strip()]
-        for at in range(0, len(lines), _LINES):
+        for at in range(first_line, len(lines), _LINES):
             text = "\n".join(lines[at : at + _LINES])
             if "\0" not in text and len(text) > 100:
                 yield str(path.relative_to(root)), text
@@ -49,3 +49,23 @@ def hashed(text: str, dimension: int) -> list[float]:
 def _places(word: str) -> list[tuple[int, float]]:
     digest = hashlib.blake2b(word.encode("utf-8", "replace"), digest_size=32).digest()
     return [(int.from_bytes(digest[at : at + 2], "big"), 1.0 if digest[at + 2] & 1 else -1.0) for at in range(0, 30, 3)]
+
+
+def summaries(most: int) -> list[str]:
+    """First sentences of docstrings in the standard library, spread over its files: what a function does, in words."""
+    made: list[str] = []
+    root = Path(sysconfig.get_path("stdlib"))
+    for path in _files(root):
+        if {"test", "tests", "lib2to3"} & set(path.parts):  # some cannot be parsed, and are not meant to be
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8", "replace"))):
+            if isinstance(node, ast.FunctionDef) and (text := ast.get_docstring(node)):
+                made.append(text.partition("\n\n")[0].replace("\n", " "))
+    long_enough = [text for text in dict.fromkeys(made) if 5 <= len(text.split()) <= 20]
+    return long_enough[:: max(1, len(long_enough) // most)][:most]
+
+
+def _files(root: Path) -> Iterator[Path]:
+    for path in sorted(root.rglob("*.py")):
+        if not {"site-packages", "dist-packages", "__pycache__"} & set(path.parts):
+            yield path
