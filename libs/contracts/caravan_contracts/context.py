@@ -47,14 +47,9 @@ class Principal:
 def _encode_principal(principal: Principal) -> str:
     import json  # the standard library escapes non-ASCII text, as a header needs; cached, so off the hot path
 
-    return json.dumps(
-        {
-            "tenant": principal.tenant,
-            "subject": principal.subject,
-            "roles": principal.roles,
-        },
-        separators=(",", ":"),
-    )
+    row = {"tenant": principal.tenant, "subject": principal.subject, "roles": principal.roles}
+    # DEL is the one control character that JSON leaves as it is
+    return json.dumps(row, separators=(",", ":")).replace("\x7f", "\\u007f")
 
 
 @lru_cache(maxsize=1024)

@@ -72,7 +72,8 @@ def _encode_spec(spec: CallSpec) -> str:
     if spec.asked_model:
         row.append(spec.asked_model)
     line = orjson.dumps(row)
-    return line.decode() if line.isascii() else json.dumps(row, separators=(",", ":"))
+    text = line.decode() if line.isascii() else json.dumps(row, separators=(",", ":"))
+    return text.replace("\x7f", "\\u007f")  # the one control character that JSON leaves as it is
 
 
 @lru_cache(maxsize=1024)
