@@ -26,7 +26,7 @@ def threaded(server: AbstractAsyncContextManager[Server]) -> Iterator[Server]:
     thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
     try:
-        assert ready.wait(10)
+        assert ready.wait(60)
         yield made[0]
     finally:
         ends.set()

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 
-async def until(true: Callable[[], object], seconds: float = 10.0, what: object = "") -> None:
+async def until(true: Callable[[], object], seconds: float = 30.0, what: object = "") -> None:
     """Look every few milliseconds until it holds; `what` is said when it never does."""
     try:
         async with asyncio.timeout(seconds):

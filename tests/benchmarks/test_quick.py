@@ -20,7 +20,7 @@ def test_quick_run_measures_plain_and_streamed_chat_beside_the_upstream() -> Non
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=55,
+        timeout=110,
     )
 
     assert done.returncode == 0, done.stdout + done.stderr

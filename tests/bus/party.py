@@ -60,7 +60,7 @@ class Party:
         return made
 
     async def until_seen(self, caller: Caller, workers: int) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(caller.table.workers("p")) < workers:
                 await asyncio.sleep(0.01)
 

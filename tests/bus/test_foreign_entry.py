@@ -64,7 +64,7 @@ async def desk(line: Line) -> AsyncIterator[Waiting]:
 
 
 async def said(heard: asyncio.Queue[Message]) -> Message:
-    return await asyncio.wait_for(heard.get(), 5)
+    return await asyncio.wait_for(heard.get(), 30)
 
 
 @pytest.mark.parametrize("bound", ["USER_LIMIT", "LIMIT"])

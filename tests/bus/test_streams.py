@@ -152,8 +152,8 @@ async def test_cancel_reaches_the_worker_and_frees_its_slot(party: Party) -> Non
     stream = await caller.router.send(request())
     assert await stream.read() == b"first"
     stream.cancel()
-    assert await asyncio.wait_for(ended, 1) == "cancelled"
-    async with asyncio.timeout(1):
+    assert await asyncio.wait_for(ended, 30) == "cancelled"
+    async with asyncio.timeout(30):
         while server.active:
             await asyncio.sleep(0.01)
     with pytest.raises(ClientGone):
@@ -170,7 +170,7 @@ async def test_the_deadline_ends_a_stream_on_both_sides(party: Party) -> None:
     stream = await caller.router.send(request(timeout=0.6))
     with pytest.raises(DeadlineExceeded):
         await stream.read()
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(30):
         while server.active:
             await asyncio.sleep(0.01)
 
@@ -193,12 +193,12 @@ async def test_every_frame_arrives_once_over_a_restart_of_the_server(party: Part
     await party.until_seen(caller, 1)
     streams = [await caller.router.send(request()) for _ in range(3)]
     readers = [asyncio.create_task(stream.read_all(10**6)) for stream in streams]
-    await asyncio.wait_for(go.wait(), 5)
+    await asyncio.wait_for(go.wait(), 30)
     await party.line.kill()
     await asyncio.sleep(0.15)
     await party.line.start()
     wanted = b"".join(f"{i};".encode() for i in range(300)) + b"end"
-    assert await asyncio.wait_for(asyncio.gather(*readers), 20) == [wanted] * 3
+    assert await asyncio.wait_for(asyncio.gather(*readers), 30) == [wanted] * 3
 
 
 async def test_lost_frames_are_asked_for_again(party: Party) -> None:
@@ -224,7 +224,7 @@ async def test_lost_frames_are_asked_for_again(party: Party) -> None:
     caller = await party.caller()
     await party.until_seen(caller, 1)
     stream = await caller.router.send(request())
-    got = await asyncio.wait_for(stream.read_all(10**6), 20)
+    got = await asyncio.wait_for(stream.read_all(10**6), 30)
     assert got == b"".join(f"{i};".encode() for i in range(500)) + b"end"
     assert caller.inbox.gaps > 0
 
@@ -266,7 +266,7 @@ async def test_requests_wait_in_order_when_all_are_full_and_then_run(party: Part
         tasks.append(asyncio.create_task(ask(i)))
         await asyncio.sleep(0.02)
     release.set()
-    assert await asyncio.wait_for(asyncio.gather(*tasks), 10) == [b"ok"] * 6
+    assert await asyncio.wait_for(asyncio.gather(*tasks), 30) == [b"ok"] * 6
     assert order == [str(i).encode() for i in range(6)]
 
 
@@ -316,7 +316,7 @@ async def test_a_worker_that_drains_finishes_and_takes_nothing_new(party: Party)
     assert {other.worker for other in others} == {"w2"}
     release.set()
     assert await stream.read() == b"done"
-    await asyncio.wait_for(draining, 5)
+    await asyncio.wait_for(draining, 30)
     for other in others:
         other.cancel()
 
@@ -343,7 +343,7 @@ async def test_a_lost_worker_costs_nothing_before_the_first_byte_and_an_error_af
     reading = asyncio.create_task(silent.read_all(100))
     await asyncio.sleep(0.01)
     caller.table.gone("w1")
-    assert await asyncio.wait_for(reading, 5) == b"whole"
+    assert await asyncio.wait_for(reading, 30) == b"whole"
     assert served == ["w1", "w1", "w2"]
     with pytest.raises(StreamInterrupted):
         await begun.read()
@@ -364,7 +364,7 @@ async def test_a_caller_that_died_frees_its_slot(party: Party, monkeypatch: pyte
     assert await stream.read() == b"begun"
     assert caller.inbox._subscription is not None
     await caller.inbox._subscription.unsubscribe()  # as when its process is killed
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while server.active:
             await asyncio.sleep(0.02)
     stream.cancel()

@@ -72,7 +72,7 @@ def asked(model: str, tokens: int) -> dict[str, Any]:
 
 
 async def next_frame(replies: asyncio.Queue[Msg]) -> tuple[int, int, bytes, str]:
-    message = await asyncio.wait_for(replies.get(), 5)
+    message = await asyncio.wait_for(replies.get(), 30)
     kind, seq = struct.unpack(">BI", message.data[:5])
     return kind, seq, message.data[5:], message.reply
 
@@ -112,7 +112,7 @@ async def test_only_who_asked_can_cancel(users: list[Bare], upstream: ScriptedUp
     await mallory.client.publish(control, cancel)
     await mallory.client.publish(control.removesuffix("alice") + "mallory", cancel)
     await mallory.client.flush()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not mallory.errors:
             await asyncio.sleep(0.01)
     assert len(mallory.errors) == 1, "its own name it may write; there is no such stream of it"
@@ -120,7 +120,7 @@ async def test_only_who_asked_can_cancel(users: list[Bare], upstream: ScriptedUp
     for _ in range(5):
         assert (await next_frame(replies))[0] in (f.Kind.DATA, f.Kind.HEARTBEAT)
     await alice.client.publish(control, cancel)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(30):
         while upstream.closed_early == before:
             await asyncio.sleep(0.01)
 

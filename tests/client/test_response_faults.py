@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.long, pytest.mark.timeout(120)]
 @pytest.fixture(autouse=True)
 def whole(mesh: RunningMesh, upstream: ScriptedUpstream) -> None:
     """Each test begins with a mesh in which everything runs, and leaves nothing under way."""
-    mesh.until(mesh.all_ready, 30)
+    mesh.until(mesh.all_ready)
     mesh.until(lambda: upstream.open == 0, 30)
 
 

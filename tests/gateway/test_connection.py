@@ -36,7 +36,7 @@ async def serving(app: App) -> AsyncIterator[tuple[str, int, uvicorn.Server]]:
         yield (*listener.getsockname(), server)
     finally:
         server.should_exit = server.force_exit = True
-        await asyncio.wait_for(task, 5)
+        await asyncio.wait_for(task, 30)
 
 
 def _nothing() -> Any:
@@ -54,7 +54,7 @@ async def ask() -> AsyncIterator[Callable[[bytes], Awaitable[bytes]]]:
             reader, writer = await asyncio.open_connection(host, port)
             try:
                 writer.write(data)
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(30):
                     return await reader.read()
             finally:
                 writer.close()
@@ -130,7 +130,7 @@ async def test_leaving_is_seen_behind_a_pipelined_request_too(together: bool) ->
     async with serving(app) as (host, port, _):
         _, writer = await asyncio.open_connection(host, port)
         writer.write(request * 2 if together else request)
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(30):
             await began.wait()
             if not together:
                 writer.write(request)
@@ -144,7 +144,7 @@ async def test_one_request_after_the_other_on_one_connection(monkeypatch: pytest
     request = HEAD + b"content-length: 2\r\n\r\n{}"
     async with serving(echo) as (host, port, _):
         reader, writer = await asyncio.open_connection(host, port)
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(30):
             for _ in range(5):
                 writer.write(request[:30])
                 await writer.drain()
@@ -171,7 +171,7 @@ async def test_a_gateway_that_ends_first_says_so(began: list[tuple[bytes, bytes]
     async with serving(Edge({"/echo": hot}, echo, body_timeout=1)) as (host, port, server):
         reader, writer = await asyncio.open_connection(host, port)
         writer.write(HEAD + b"content-length: 2\r\n\r\n{}")
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(30):
             await waiting.wait()
             for task in server.server_state.tasks:
                 task.cancel()  # as uvicorn does when its time to end is over
@@ -191,7 +191,7 @@ async def test_an_offer_of_another_protocol_is_passed_over(ask: Callable[[bytes]
     body = b"\r\nupgrade: this is text\r\n\r\n"
     async with serving(echo) as (host, port, _):
         reader, writer = await asyncio.open_connection(host, port)
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(30):
             for _ in range(2):
                 writer.write(HEAD + offer + b"content-length: %d\r\n\r\n" % len(body))
                 await writer.drain()

@@ -51,25 +51,25 @@ async def serving(app: App) -> AsyncIterator[tuple[int, uvicorn.Server, asyncio.
         yield port, server, task
     finally:
         server.should_exit = server.force_exit = True
-        await asyncio.wait_for(task, 5)
+        await asyncio.wait_for(task, 30)
 
 
 async def answer(reader: asyncio.StreamReader) -> tuple[str, bytes]:
     """Head and the four bytes of the body."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         head = await reader.readuntil(b"\r\n\r\n")
         return head.decode().lower(), await reader.readexactly(4)
 
 
 async def closed(reader: asyncio.StreamReader) -> bool:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         return await reader.read() == b""
 
 
 async def leave(server: uvicorn.Server) -> None:
     """Until every connection knows."""
     server.should_exit = True
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not all(it._leaving for it in server.server_state.connections):  # type: ignore[union-attr]
             await asyncio.sleep(0.01)
 
@@ -97,7 +97,7 @@ async def test_a_connection_that_has_asked_nothing_yet_may_ask() -> None:
         writer.write(GET[9:])
         assert "connection: close" in (await answer(reader))[0]
         writer.close()
-        await asyncio.wait_for(asyncio.shield(task), 5)
+        await asyncio.wait_for(asyncio.shield(task), 30)
 
 
 async def test_after_an_answer_that_promised_another_there_is_another() -> None:
@@ -122,7 +122,7 @@ async def test_who_stays_idle_is_let_go_and_the_server_ends(monkeypatch: pytest.
         await answer(reader)
         server.should_exit = True
         assert await closed(reader)
-        await asyncio.wait_for(asyncio.shield(task), 5)
+        await asyncio.wait_for(asyncio.shield(task), 30)
         writer.close()
 
 
@@ -160,7 +160,7 @@ async def test_a_new_connection_goes_to_who_stays_when_the_other_has_left() -> N
     waiting = [asyncio.create_task(loop.sock_connect(line, (host, port))) for line in lines]
     await asyncio.sleep(0.1)
     first.close()
-    await asyncio.wait_for(asyncio.gather(*waiting), 10)
+    await asyncio.wait_for(asyncio.gather(*waiting), 30)
     for line in (*lines, second):
         line.close()
 

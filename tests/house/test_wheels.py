@@ -18,7 +18,7 @@ NOT_SHIPPED = {"__pycache__", "tests"}
 
 def build(package: str, folder: Path) -> zipfile.ZipFile:
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-    done = subprocess.run(command, cwd=PACKAGES[package], capture_output=True, text=True, timeout=50)
+    done = subprocess.run(command, cwd=PACKAGES[package], capture_output=True, text=True, timeout=110)
     assert done.returncode == 0, done.stdout + done.stderr
     (wheel,) = folder.glob("*.whl")
     return zipfile.ZipFile(wheel)

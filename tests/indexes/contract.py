@@ -409,7 +409,7 @@ class IndexContract:
                 some.set()
 
         writing = asyncio.create_task(write())
-        await asyncio.wait_for(some.wait(), 10)
+        await asyncio.wait_for(some.wait(), 30)
         await servers.kill("postgres")
         await asyncio.gather(writing, return_exceptions=True)
         await servers.restart("postgres")

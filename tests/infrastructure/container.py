@@ -36,7 +36,7 @@ class Container:
         end = time.monotonic() + _READY_SECONDS
         while True:
             try:
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(30):
                     return await check()
             except Exception as error:  # each server's client has its own; the last one is told
                 if time.monotonic() > end or await self._ended():

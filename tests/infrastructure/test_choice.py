@@ -36,7 +36,7 @@ def test_the_variable_chooses(chosen: str | None, runtime: type, monkeypatch: py
 def test_no_test_begins_without_its_servers(chosen: str, said: str, tmp_path: Path) -> None:
     environment = {**os.environ, choice.VARIABLE: chosen, "DOCKER_HOST": f"unix://{tmp_path}/no.sock"}
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/storage/test_settings.py"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=50)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=110)
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert said in done.stderr
     assert "Traceback" not in done.stderr

@@ -251,7 +251,7 @@ class ProviderContract:
         out.leave()
         if not task.done():
             with pytest.raises(ClientGone):
-                await asyncio.wait_for(task, 5)
+                await asyncio.wait_for(task, 30)
 
     async def test_a_call_whose_time_is_over_says_so(self, provider: Provider) -> None:
         verb, body = self.any_call()
@@ -265,5 +265,5 @@ class ProviderContract:
             await asyncio.wait([task], timeout=0.01)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        answer, _ = await asyncio.wait_for(whole(provider, make_call(verb, self.model, body)), 20)
+        answer, _ = await asyncio.wait_for(whole(provider, make_call(verb, self.model, body)), 30)
         assert answer["model"] == SHOWN

@@ -235,7 +235,7 @@ async def test_a_client_that_leaves_closes_the_upstream(provider: AnyLLM, upstre
     await until(lambda: out.writes)
     out.leave()
     with pytest.raises(ClientGone):
-        await asyncio.wait_for(task, 3)
+        await asyncio.wait_for(task, 30)
     await until(lambda: upstream.open == 0)
 
 

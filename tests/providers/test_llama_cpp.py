@@ -295,7 +295,7 @@ async def test_signals_stay_with_the_worker() -> None:
         await made.start()
         try:
             os.kill(os.getpid(), signal.SIGTERM)
-            await asyncio.wait_for(heard.wait(), 2)
+            await asyncio.wait_for(heard.wait(), 30)
             answer = await ask(made, user("Hi", max_tokens=1))
             assert answer["choices"]
         finally:

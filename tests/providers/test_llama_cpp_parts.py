@@ -130,7 +130,7 @@ def test_importing_the_providers_loads_no_engine() -> None:
         "import sys, caravan_inference.providers.llama_cpp, caravan_inference.providers.onnx_embeddings\n"
         "print([n for n in ('xllamacpp', 'onnxruntime', 'tokenizers', 'numpy') if n in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=110)
     assert done.stdout.strip() == "[]"
 
 
@@ -156,5 +156,5 @@ from caravan_inference.providers.base import ProviderOptions
 from caravan_inference.providers.llama_cpp import LlamaCpp
 asyncio.run(LlamaCpp(ProviderOptions("local", "inline::llama-cpp", 1)).start())
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=110, check=False)
     assert "pip install caravan-inference[local]" in done.stderr.splitlines()[-1]

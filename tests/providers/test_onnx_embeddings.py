@@ -214,5 +214,5 @@ from caravan_inference.providers.base import ProviderOptions
 from caravan_inference.providers.onnx_embeddings import OnnxEmbeddings
 asyncio.run(OnnxEmbeddings(ProviderOptions("local", "inline::onnx-embeddings", 1)).start())
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=110, check=False)
     assert "pip install caravan-inference[local]" in done.stderr.splitlines()[-1]

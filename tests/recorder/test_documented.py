@@ -21,6 +21,7 @@ def block(beginning: str) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(240)
 def test_the_recipe_for_pytest_runs_against_the_file_made_by_hand(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(block("# conftest.py"))
     (tmp_path / "test_weather.py").write_text(block("# test_weather.py"))
@@ -29,7 +30,7 @@ def test_the_recipe_for_pytest_runs_against_the_file_made_by_hand(tmp_path: Path
 
     def python(*arguments: str) -> str:
         done = subprocess.run(
-            [sys.executable, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=55, env=environment
+            [sys.executable, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=110, env=environment
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

@@ -121,7 +121,7 @@ def running(mesh: RunningMesh, *arguments: str, ready: str) -> Iterator[subproce
             said += line
         yield child
         child.send_signal(signal.SIGINT)
-        rest, _ = child.communicate(timeout=30)
+        rest, _ = child.communicate(timeout=90)
         assert child.returncode == 0, said + rest
     finally:
         if child.poll() is None:
@@ -236,7 +236,7 @@ def test_a_worker_killed_in_mid_stream_leaves_an_incomplete_recording_that_is_ne
     (kept,) = cassette.read(path).recordings
     assert kept.outcome is Outcome.INCOMPLETE
     assert b"w0 " in kept.answer and b"[DONE]" not in kept.answer
-    mesh.until(mesh.all_ready, 30)
+    mesh.until(mesh.all_ready)
     done = mesh.command("replay", str(path))
     assert done.returncode == 1
     assert "no recording that can be an answer" in done.stderr

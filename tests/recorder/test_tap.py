@@ -219,7 +219,7 @@ async def test_a_caller_that_dies_is_noticed_by_its_worker_although_somebody_lis
     stream = await caller.router.send(request())
     assert await stream.read() == b"one "
     await caller.die()
-    await asyncio.wait_for(cancelled.wait(), 10)
+    await asyncio.wait_for(cancelled.wait(), 30)
     assert server.active == 0
     (recording,) = await scene.recorded(1)
     assert (recording.outcome, recording.note) == (Outcome.INCOMPLETE, "its caller died")
@@ -284,7 +284,7 @@ async def test_recording_ends_where_it_was_told_to(scene: Scene, limits: Limits)
     caller = await scene.caller()
     recorder, _ = await scene.record(limits)
     await asyncio.gather(*(caller.ask() for _ in range(4)))
-    await asyncio.wait_for(recorder.enough.wait(), 5)
+    await asyncio.wait_for(recorder.enough.wait(), 30)
     await recorder.store.close()
     assert recorder.why
     assert recorder.tally.recordings == len(cassette.read(scene.path).recordings) == 1

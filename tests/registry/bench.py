@@ -42,7 +42,7 @@ class Registry:
 
     async def stop(self) -> None:
         self._stop.set()
-        await asyncio.wait_for(self.task, 15)
+        await asyncio.wait_for(self.task, 30)
 
 
 class Bench:
@@ -98,7 +98,7 @@ class Bench:
         await self.snapshot()
         return True
 
-    async def eventually(self, check: Callable[[], Any], seconds: float = 15.0) -> Any:
+    async def eventually(self, check: Callable[[], Any], seconds: float = 30.0) -> Any:
         """What `check` (sync or async) returns once it is true; its errors count as "not yet"."""
         last: Exception | None = None
         until = asyncio.get_running_loop().time() + seconds

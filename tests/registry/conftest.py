@@ -33,5 +33,5 @@ async def bench(servers: Servers, tmp_path: Path) -> AsyncIterator[Bench]:
     try:
         yield made
     finally:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             await made.close()

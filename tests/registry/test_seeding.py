@@ -81,5 +81,5 @@ async def test_a_provider_id_that_a_tenant_has_is_left_to_it(bench: Bench) -> No
 async def test_a_file_with_mistakes_keeps_the_registry_from_starting(bench: Bench) -> None:
     registry = await bench.registry("providers: [{id: a}]", wait=False)
     with pytest.raises(StackError, match=r"caravan\.yaml:1: a provider needs a type"):
-        await asyncio.wait_for(registry.task, 10)
+        await asyncio.wait_for(registry.task, 30)
     bench.registries.clear()

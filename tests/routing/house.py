@@ -96,7 +96,7 @@ class House:
             await close()
 
     async def _until_seen(self, caller: Caller) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not all(caller.table.workers(provider) for provider in self.asked):
                 await asyncio.sleep(0.01)
 

@@ -97,7 +97,7 @@ async def test_a_silent_target_is_asked_once(house: House) -> None:
     data, _ = await h.pumped(client)
     assert whole(data).models == ["b/m"] and time.monotonic() - began < 2
     assert len(house.asked["a"]) == 1
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(30):
         while house.cancelled != ["a"]:
             await asyncio.sleep(0.01)
 
@@ -331,7 +331,7 @@ async def test_a_lost_worker_is_replaced_by_another_of_the_same_target(house: Ho
     await asyncio.sleep(0.05)
     client._router._inbox.lose_worker(asked.stream.worker)
     # the answer to that request came from one script list per provider: the second one is the whole answer
-    pail.take(await asyncio.wait_for(running, 5))
+    pail.take(await asyncio.wait_for(running, 30))
     assert whole(pail.data).models == ["a/m"]
 
 
@@ -350,14 +350,14 @@ async def test_a_client_that_leaves_frees_its_worker(house: House, phase: str) -
     await house.target("a", h.silent() if phase == "before" else h.breaks(3))
     client = await house.client(targets=[{"model": "a/m", "limits": {"max_concurrent": 1}}])
     reading = asyncio.create_task(h.pumped(client))
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         while not house.asked["a"]:
             await asyncio.sleep(0.01)
     await asyncio.sleep(0.1)
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(30):
         while house.cancelled != ["a"]:
             await asyncio.sleep(0.01)
     assert not client._state.loads.full("default/a/m", Limits(max_concurrent=1))
@@ -377,7 +377,7 @@ async def test_a_broken_target_is_left_alone_and_asked_again_when_it_is_back(hou
         data, _ = await h.pumped(client)
         assert whole(data).models == ["b/m"]
     assert len(house.asked["a"]) == 3
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         while whole((await h.pumped(client))[0]).models != ["a/m"]:
             await asyncio.sleep(0.02)
     assert len(house.asked["a"]) == 4

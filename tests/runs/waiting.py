@@ -9,7 +9,7 @@ from openai import OpenAI
 from openai.types.responses import Response
 
 
-def ended(client: OpenAI, id: str, seconds: float = 30.0) -> Response:
+def ended(client: OpenAI, id: str, seconds: float = 60.0) -> Response:
     """The response, once it has ended. What a dying gateway says is asked again."""
     until = time.monotonic() + seconds
     made: Response | None = None

@@ -121,7 +121,7 @@ def test_the_gateways_own_message_is_shown(server: Scripted) -> None:
 def test_it_reads_a_question_from_a_pipe_and_takes_the_first_chat_model(server: Scripted) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "caravan", "chat", "--url", server.url],
-        input="What is this?", capture_output=True, text=True, timeout=30, check=False,
+        input="What is this?", capture_output=True, text=True, timeout=110, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, "A caravan.\n"), done.stderr
     assert server.asked[0]["model"] == "talker"

@@ -36,7 +36,7 @@ def as_nobody(python: str, code: str, home: str, *arguments: str) -> subprocess.
             "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
             "PYTHONDONTWRITEBYTECODE": "1",
         },
-        capture_output=True, text=True, timeout=50, check=False,
+        capture_output=True, text=True, timeout=110, check=False,
     )  # fmt: skip
 
 

@@ -29,7 +29,7 @@ def taken() -> Iterator[int]:
 def caravan(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "caravan", *arguments],
-        env={**os.environ, **environment}, capture_output=True, text=True, timeout=50, check=False,
+        env={**os.environ, **environment}, capture_output=True, text=True, timeout=110, check=False,
     )  # fmt: skip
 
 

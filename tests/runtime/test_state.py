@@ -65,7 +65,7 @@ def test_down_signals_the_holder_and_nobody_who_has_an_old_pid(
     with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
         down = [sys.executable, "-m", "caravan", "down", "--data-dir", str(data.root)]
-        done = subprocess.run(down, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(down, capture_output=True, text=True, timeout=110, check=False)
         assert (done.returncode, done.stderr) == (0, "Stopped.\n")
         assert holder.wait(5) == -signal.SIGTERM
     assert stranger.poll() is None

@@ -39,7 +39,7 @@ def up_arguments(folder: Path, *more: str) -> list[str]:
 
 
 def caravan(folder: Path, command: str, *more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(arguments(folder, command, *more), capture_output=True, text=True, timeout=55, check=False)
+    return subprocess.run(arguments(folder, command, *more), capture_output=True, text=True, timeout=110, check=False)
 
 
 def pids(folder: Path) -> list[int]:
@@ -56,7 +56,7 @@ def ready(folder: Path) -> bool:
 def test_detach_status_and_down(folder: Path) -> None:
     started = subprocess.run(
         up_arguments(folder, "--detach", "--scale", "inference=2"),
-        capture_output=True, text=True, timeout=55, check=False,
+        capture_output=True, text=True, timeout=110, check=False,
     )  # fmt: skip
     assert started.returncode == 0, started.stderr
     assert "curl -N http://127.0.0.1:" in started.stdout
@@ -80,7 +80,7 @@ def test_detach_status_and_down(folder: Path) -> None:
     password = Path(report["secret_files"]["redis_url"]).read_text()
     assert password.strip() not in shown.stdout
 
-    again = subprocess.run(up_arguments(folder), capture_output=True, text=True, timeout=30, check=False)
+    again = subprocess.run(up_arguments(folder), capture_output=True, text=True, timeout=110, check=False)
     assert again.returncode == 1
     assert "already runs" in again.stderr
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-async def eventually(holds: Callable[[], object], seconds: float = 10.0) -> None:
+async def eventually(holds: Callable[[], object], seconds: float = 30.0) -> None:
     """Wait until `holds()` is true; fails the test when it never is."""
     until = time.monotonic() + seconds
     while not holds():

@@ -57,7 +57,7 @@ class BlobsContract:
 
     async def test_what_is_forgotten_in_time_is_gone(self) -> None:
         claim = await self.brief.put(b"x")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while True:
                 try:
                     await self.brief.get(claim)

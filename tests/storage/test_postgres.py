@@ -65,7 +65,7 @@ async def test_it_says_who_is_down_and_comes_back_by_itself(servers: Servers, po
         waiting = asyncio.create_task(postgres.wait_ready())
     finally:
         await servers.restart("postgres")
-    await asyncio.wait_for(waiting, 10)
+    await asyncio.wait_for(waiting, 30)
 
 
 async def test_a_wrong_password_is_told_without_the_password(servers: Servers) -> None:

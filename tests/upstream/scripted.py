@@ -90,7 +90,7 @@ class ScriptedUpstream:
         ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(ready)), daemon=True)
         self._thread.start()
-        assert ready.wait(10)
+        assert ready.wait(60)
 
     def stop(self) -> None:
         assert self._loop is not None and self._stop is not None and self._thread is not None

@@ -101,7 +101,7 @@ class NatsPlace(Place):
         await self.server.close()
 
 
-async def eventually(call: Callable[[], Any], seconds: float = 10.0) -> Any:
+async def eventually(call: Callable[[], Any], seconds: float = 30.0) -> Any:
     """What `call` returns once it neither raises nor returns False."""
     end = asyncio.get_running_loop().time() + seconds
     while True:

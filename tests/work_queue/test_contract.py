@@ -114,7 +114,7 @@ async def test_a_worker_without_jobs_is_ready_as_soon_as_its_queue_is_there(
     consumer = Consumer(queue, Worker(), QUICK)
     assert consumer.problem
     await consumer.start()
-    await asyncio.wait_for(looked.wait(), 10)
+    await asyncio.wait_for(looked.wait(), 30)
     assert not consumer.problem
     await consumer.drain(1.0)
 

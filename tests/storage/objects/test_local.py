@@ -155,7 +155,7 @@ asyncio.run(main())
 
 def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", NO_ROOM, str(tmp_path)], check=True, timeout=30, capture_output=True, text=True
+        [sys.executable, "-c", NO_ROOM, str(tmp_path)], check=True, timeout=110, capture_output=True, text=True
     )
     assert done.stdout == "the folder of the object store cannot be used: File too large\n[]\n"
     assert files(tmp_path) == []
