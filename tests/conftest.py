@@ -5,10 +5,12 @@ from __future__ import annotations
 import signal
 
 import pytest
+from hypothesis import settings
 
 from tests import scheduling
 from tests.infrastructure import choice
 from tests.infrastructure.protocol import CannotRun
+from tests.mesh import shared
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -23,5 +25,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started by a shell that does not wait for it: what tests
         signal.signal(signal.SIGINT, signal.default_int_handler)  # start would ignore Ctrl-C too
-    if config.pluginmanager.has_plugin("xdist"):
-        config.pluginmanager.register(scheduling)
+    settings.register_profile("patient", deadline=None)  # 200 ms are nothing on a machine that is busy
+    settings.load_profile("patient")
+    config.pluginmanager.register(shared)
+    config.pluginmanager.register(scheduling)

@@ -31,6 +31,6 @@ def install(folder: Path, *steps: list[str]) -> str:
 def run(python: str, program: str, mesh: RunningMesh) -> Any:
     """What `program`, a file or the text of one, prints last: JSON. It is told where the mesh is."""
     what = [str(PROGRAMS / program)] if program.endswith(".py") else ["-c", program]
-    done = subprocess.run([python, *what, mesh.url], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([python, *what, mesh.url], capture_output=True, text=True, timeout=110, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

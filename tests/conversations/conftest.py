@@ -10,23 +10,18 @@ from openai import OpenAI
 from tests.infrastructure import choice
 from tests.infrastructure.protocol import Servers
 from tests.mesh.running import RunningMesh
-from tests.mesh.tenants import ADA, BOB, connect, two_tenants
+from tests.mesh.tenants import ADA, BOB, connect
 from tests.upstream.scripted import ScriptedUpstream
 
 
-@pytest.fixture(scope="package")
-def upstream() -> Iterator[ScriptedUpstream]:
-    made = ScriptedUpstream()
-    made.start()
-    yield made
-    made.stop()
+@pytest.fixture(scope="session")
+def upstream(keeping_upstream: ScriptedUpstream) -> ScriptedUpstream:
+    return keeping_upstream
 
 
-@pytest.fixture(scope="package")
-def mesh(upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
-    """Two gateways, two agents services, two tenants."""
-    with two_tenants(tmp_path_factory.mktemp("conversations"), upstream, "gateway=2,agents=2") as made:
-        yield made
+@pytest.fixture(scope="session")
+def mesh(keeping_mesh: RunningMesh) -> RunningMesh:
+    return keeping_mesh
 
 
 @pytest.fixture

@@ -315,7 +315,7 @@ def test_what_was_confirmed_is_there_whatever_is_killed(mesh: RunningMesh) -> No
             pending += [pool.submit(write, n) for n in range(20, 60)]
             assert {one.result() for one in pending} <= {200, 503, 504}
         mesh.until(lambda: write(99) == 200, 30)
-        mesh.until(mesh.all_ready, 30)
+        mesh.until(mesh.all_ready)
         with connect(mesh, retries=2) as client:
             found = [text for text in texts(client, made.id, limit=100) if text.startswith(victim)]
         assert len(found) == len(set(found))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,23 +11,17 @@ from tests.mesh.running import RunningMesh
 from tests.upstream.scripted import ScriptedUpstream
 
 
-@pytest.fixture(scope="package")
-def upstream() -> Iterator[ScriptedUpstream]:
-    made = ScriptedUpstream()
-    made.start()
-    yield made
-    made.stop()
+@pytest.fixture(scope="session")
+def upstream(open_upstream: ScriptedUpstream) -> ScriptedUpstream:
+    return open_upstream
 
 
-@pytest.fixture(scope="package")
-def mesh(upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
-    made = RunningMesh(tmp_path_factory.mktemp("failover"), upstream)
-    made.start()
-    yield made
-    made.stop()
+@pytest.fixture(scope="session")
+def mesh(open_mesh: RunningMesh) -> RunningMesh:
+    return open_mesh
 
 
-def checked(mesh: RunningMesh, *options: str, timeout: float = 60) -> dict[str, dict[str, Any]]:
+def checked(mesh: RunningMesh, *options: str, timeout: float = 100) -> dict[str, dict[str, Any]]:
     """What ``caravan failover-check`` says, by case."""
     done = mesh.command("failover-check", "--json", *options, timeout=timeout)
     assert done.stdout, done.stderr

@@ -137,7 +137,7 @@ def test_a_file_is_there_whole_or_not_at_all(mortal: RunningMesh) -> None:
         try:
             for name in ("files", "gateway", "files"):
                 old = mortal.kill9(name)
-                mortal.until(lambda name=name, old=old: back(mortal, name, old), 30)  # type: ignore[misc]
+                mortal.until(lambda name=name, old=old: back(mortal, name, old))  # type: ignore[misc]
         finally:
             stop.set()
         made = [one for each in running for one in each.result()]

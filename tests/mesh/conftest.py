@@ -10,20 +10,14 @@ from tests.mesh.running import RunningMesh
 from tests.upstream.scripted import ScriptedUpstream
 
 
-@pytest.fixture(scope="package")
-def upstream() -> Iterator[ScriptedUpstream]:
-    made = ScriptedUpstream()
-    made.start()
-    yield made
-    made.stop()
+@pytest.fixture(scope="session")
+def upstream(open_upstream: ScriptedUpstream) -> ScriptedUpstream:
+    return open_upstream
 
 
-@pytest.fixture(scope="package")
-def mesh(upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
-    made = RunningMesh(tmp_path_factory.mktemp("mesh"), upstream)
-    made.start()
-    yield made
-    made.stop()
+@pytest.fixture(scope="session")
+def mesh(open_mesh: RunningMesh) -> RunningMesh:
+    return open_mesh
 
 
 @pytest.fixture

@@ -50,14 +50,14 @@ class RunningMesh:
         args = ["up", "--detach", "--port", "0", "--config", str(stack)]
         args += ["--scale", self.scale] if self.scale else []
         args += [] if self.local_model else ["--no-local-model"]
-        done = self.command(*args, timeout=90)
+        done = self.command(*args, timeout=110)
         assert done.returncode == 0, done.stdout + done.stderr
         self.until(lambda: model in self.model_ids())
 
     def stop(self) -> None:
-        self.command("down", timeout=90)
+        self.command("down", timeout=110)
 
-    def command(self, *args: str, timeout: float = 20, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    def command(self, *args: str, timeout: float = 60, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         env = {**os.environ, "CARAVAN_DATA_DIR": str(self.folder / "data"), **self.environment}
         command = [sys.executable, "-m", "caravan", *args]
         return subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=env, input=stdin)
@@ -89,7 +89,7 @@ class RunningMesh:
     def metric(self, name: str, metric: str) -> float:
         """Of a process: the sum over all labels."""
         port = self.state["ports"][f"ops-{name}"]
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as response:
             lines = response.read().decode().splitlines()
         return sum(float(line.split()[-1]) for line in lines if line.startswith(metric))
 
@@ -109,7 +109,7 @@ class RunningMesh:
     def get(self, path: str) -> Any:
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         request = urllib.request.Request(self.url + path, headers=headers)
-        with urllib.request.urlopen(request, timeout=5) as response:
+        with urllib.request.urlopen(request, timeout=20) as response:
             return json.load(response)
 
     def model_ids(self) -> list[str]:
@@ -119,12 +119,12 @@ class RunningMesh:
         """Whether every process of every service says that it can take work."""
         for name, port in self.state["ports"].items():
             if name.startswith("ops-"):
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as response:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=20) as response:
                     if response.status != 200:
                         return False
         return True
 
-    def until(self, true: Callable[[], bool], seconds: float = 30.0) -> None:
+    def until(self, true: Callable[[], bool], seconds: float = 60.0) -> None:
         """Wait for a fact of another process."""
         end = time.monotonic() + seconds
         while True:

@@ -11,21 +11,24 @@ from openai import OpenAI
 from tests.mesh.running import RunningMesh
 from tests.upstream.scripted import ScriptedUpstream
 
-ADA, BOB, ROOT = "key-ada", "key-bob", "key-root"
+ADA, EVE, BOB, ROOT = "key-ada", "key-eve", "key-bob", "key-root"
 KEYS = f"""
 {ADA}    acme   ada   user
+{EVE}    acme   eve   user
 {BOB}    other  bob   user
 {ROOT}   default root admin
 """
 
 
 @contextmanager
-def two_tenants(folder: Path, upstream: ScriptedUpstream, scale: str, **more: str) -> Iterator[RunningMesh]:
+def two_tenants(
+    folder: Path, upstream: ScriptedUpstream, scale: str, stack: str = "", **more: str
+) -> Iterator[RunningMesh]:
     """Every process of it is ready; `more` is its environment."""
     keys = folder / "keys"
     keys.write_text(KEYS)
     environment = {"CARAVAN_GATEWAY_API_KEYS_FILE": str(keys), **more}
-    made = RunningMesh(folder, upstream, scale=scale, key=ROOT, environment=environment)
+    made = RunningMesh(folder, upstream, scale=scale, key=ROOT, stack=stack, environment=environment)
     made.start()
     try:
         made.until(made.all_ready)

@@ -23,7 +23,7 @@ def tidy(mesh: RunningMesh) -> Iterator[None]:
 
 def until_known(mesh: RunningMesh, name: str) -> float:
     begun = time.monotonic()
-    mesh.until(lambda: name in mesh.model_ids(), 2.0)
+    mesh.until(lambda: name in mesh.model_ids(), 15)
     return time.monotonic() - begun
 
 
@@ -38,7 +38,7 @@ def test_a_route_is_put_read_replaced_and_deleted(mesh: RunningMesh, http: httpx
     changed = http.put("/v1/routes/team/smart", json={"targets": ["up/plain"], "strategy": "weighted"})
     assert changed.json()["strategy"] == "weighted" and changed.json()["revision"] > made.json()["revision"]
     assert http.delete("/v1/routes/team/smart").json() == {"id": "team/smart", "object": "route", "deleted": True}
-    mesh.until(lambda: "team/smart" not in mesh.model_ids(), 2.0)
+    mesh.until(lambda: "team/smart" not in mesh.model_ids(), 15)
     assert http.get("/v1/routes/team/smart").status_code == 404
 
 
@@ -102,7 +102,7 @@ def test_the_command_adds_shows_lists_and_removes(mesh: RunningMesh) -> None:
     written = "strategy: weighted\ntargets:\n  - {model: up/plain, weight: 3}\n"
     replaced = mesh.command("routes", "add", "by-command", "--file", "-", stdin=written)
     assert replaced.returncode == 0, replaced.stderr
-    mesh.until(lambda: "up/plain (3)" in mesh.command("routes", "list").stdout, 5)
+    mesh.until(lambda: "up/plain (3)" in mesh.command("routes", "list").stdout, 15)
     assert mesh.command("routes", "rm", "by-command").returncode == 0
     gone = mesh.command("routes", "rm", "by-command")
     assert gone.returncode == 1 and "no route 'by-command'" in gone.stderr

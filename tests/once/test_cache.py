@@ -94,7 +94,7 @@ async def test_models_and_routes_that_say_so(doors: Doors, upstream: NumberedUps
     assert never == ["bypass", "bypass"]
     assert (await door.post(chat(text, "brief"))).headers["x-caravan-cache"] == "miss"
     assert (await door.post(chat(text, "brief"))).headers["x-caravan-cache"] == "hit"
-    async with asyncio.timeout(5):  # its answers live for a second
+    async with asyncio.timeout(30):  # its answers live for a second
         while (await door.post(chat(text, "brief"))).headers["x-caravan-cache"] == "hit":
             await asyncio.sleep(0.1)
 

@@ -66,7 +66,7 @@ async def test_the_official_client_whose_gateway_is_killed(
                 extra_headers={"Idempotency-Key": key},
             )
         )
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not calls(upstream, key):
                 await asyncio.sleep(0.01)
         for name in ("gateway-1", "gateway-2"):
@@ -108,7 +108,7 @@ async def test_redis_is_killed_and_comes_back(
     assert one.endswith(DONE) and here[0] == one, "on its own gateway a run needs no Redis to go on"
     assert two == one or (DONE not in two and b'"error"' in two)
     assert refused is None or refused.headers["retry-after"]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while (again := await other.post(chat(key + " again"), key + "-2")).status_code != 200:
             assert again.json()["error"]["code"] == "dependency_down"
             await asyncio.sleep(0.1)
@@ -135,7 +135,7 @@ async def test_a_gateway_that_hangs_is_taken_for_lost(
         pid = mesh.pid("gateway-1")
         os.kill(pid, signal.SIGSTOP)
         try:
-            async with asyncio.timeout(25):
+            async with asyncio.timeout(30):
                 plain = await second.post({**body, "stream": False}, key)
                 assert plain.status_code == 409
                 text, headers = await second.whole(body, key)

@@ -240,4 +240,4 @@ def test_a_gateway_that_leaves_finishes_the_answer_first(mesh: RunningMesh) -> N
         with pytest.raises(ConnectionClosed) as caught:
             busy.recv(timeout=10)
         assert caught.value.rcvd is not None and caught.value.rcvd.code == 1012
-    mesh.until(mesh.all_ready, 30)
+    mesh.until(mesh.all_ready)

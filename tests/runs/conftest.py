@@ -7,18 +7,14 @@ import pytest
 from openai import OpenAI
 
 from tests.mesh.running import RunningMesh
-from tests.mesh.tenants import ADA, BOB, connect, two_tenants
-from tests.search.engines import KEY, Engine, serving
+from tests.mesh.tenants import ADA, BOB, connect
 from tests.tools.real import running, server
 from tests.upstream.scripted import ScriptedUpstream
 
 
-@pytest.fixture(scope="package")
-def upstream() -> Iterator[ScriptedUpstream]:
-    made = ScriptedUpstream()
-    made.start()
-    yield made
-    made.stop()
+@pytest.fixture(scope="session")
+def upstream(acting_upstream: ScriptedUpstream) -> ScriptedUpstream:
+    return acting_upstream
 
 
 @pytest.fixture(scope="package")
@@ -28,26 +24,9 @@ def shop_url() -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/mcp"
 
 
-@pytest.fixture(scope="package")
-def engine() -> Iterator[Engine]:
-    """A search engine."""
-    with serving(Engine("custom")) as made:
-        yield made
-
-
-@pytest.fixture(scope="package")
-def mesh(
-    upstream: ScriptedUpstream, engine: Engine, shop_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningMesh]:
-    """Two gateways, two agents services, two tenants; they may use the shop and the search engine."""
-    environment = {
-        "CARAVAN_AGENTS_ALLOWED_HOSTS": "127.0.0.1",
-        "CARAVAN_AGENTS_SEARCH_PROVIDER": "custom",
-        "CARAVAN_AGENTS_SEARCH_URL": engine.url,
-        "CARAVAN_AGENTS_SEARCH_KEY": KEY,
-    }
-    with two_tenants(tmp_path_factory.mktemp("runs"), upstream, "gateway=2,agents=2", **environment) as made:
-        yield made
+@pytest.fixture(scope="session")
+def mesh(acting_mesh: RunningMesh) -> RunningMesh:
+    return acting_mesh
 
 
 @pytest.fixture

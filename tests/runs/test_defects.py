@@ -165,7 +165,7 @@ class Meeting:
             there += 1
             if there == 2:
                 both.set()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await both.wait()
             return "met"
 

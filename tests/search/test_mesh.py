@@ -6,74 +6,41 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx2 as httpx
-import orjson
 import pytest
 from openai import OpenAI
 
 from tests.mesh.running import RunningMesh
-from tests.responses.chat import call, chunk
+from tests.mesh.tenants import ADA, connect
 from tests.responses.machine import follow
 from tests.search.engines import KEY, Engine
-from tests.threaded import threaded
-from tests.upstream.scripted import ScriptedUpstream
+from tests.search.searching import ANSWER, SearchingUpstream
 
-QUERY = '{"query":"camels"}'
-ANSWER = "Forty 🐪 [camels](https://desert.example/camels), by two routes [2]."
 SEARCH: Any = {"type": "web_search", "search_context_size": "low"}
 
 
-class Searcher(ScriptedUpstream):
-    """Searches before it answers, twice side by side when the model is `search-2`."""
-
-    def _events(self, body: Any, name: str, number: int) -> Iterator[bytes]:
-        if name != "search":
-            yield from super()._events(body, name, number)
-            return
-        if body["messages"][-1]["role"] == "tool":
-            deltas, finish = [{"content": ANSWER[:20]}, {"content": ANSWER[20:]}], "stop"
-        else:
-            deltas = [call(at, QUERY, id=f"call_{at}", name="web_search") for at in range(number or 1)]
-            finish = "tool_calls"
-        for made in (*(chunk(delta) for delta in deltas), chunk({}, finish)):
-            yield b"data: " + orjson.dumps(made)
-        yield b"data: [DONE]"
+@pytest.fixture
+def engine(acting_engine: Engine) -> Engine:
+    return acting_engine
 
 
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with threaded(Engine("custom").open()) as made:
-        yield made
+@pytest.fixture
+def upstream(acting_upstream: SearchingUpstream) -> SearchingUpstream:
+    return acting_upstream
 
 
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[Searcher]:
-    made = Searcher()
-    made.start()
-    yield made
-    made.stop()
-
-
-@pytest.fixture(scope="module")
-def mesh(engine: Engine, upstream: Searcher, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
-    environment = {
-        "CARAVAN_AGENTS_SEARCH_PROVIDER": "custom",
-        "CARAVAN_AGENTS_SEARCH_URL": engine.url,
-        "CARAVAN_AGENTS_SEARCH_KEY": KEY,
-    }
-    made = RunningMesh(tmp_path_factory.mktemp("search"), upstream, environment=environment)
-    made.start()
-    yield made
-    made.stop()
+@pytest.fixture
+def mesh(acting_mesh: RunningMesh) -> RunningMesh:
+    return acting_mesh
 
 
 @pytest.fixture
 def client(mesh: RunningMesh) -> Iterator[OpenAI]:
-    with OpenAI(base_url=f"{mesh.url}/v1", api_key="-", max_retries=0, timeout=30) as made:
+    with connect(mesh) as made:
         yield made
 
 
 @pytest.mark.parametrize("model", ["up/search", "up/search-2"])
-def test_a_model_searches_and_cites(client: OpenAI, upstream: Searcher, engine: Engine, model: str) -> None:
+def test_a_model_searches_and_cites(client: OpenAI, upstream: SearchingUpstream, engine: Engine, model: str) -> None:
     before = len(engine.asked)
     made = client.responses.create(
         model=model, input="How many camels?", tools=[SEARCH], include=["web_search_call.action.sources"]
@@ -96,7 +63,7 @@ def test_a_model_searches_and_cites(client: OpenAI, upstream: Searcher, engine: 
 
 def test_the_events_are_openais(mesh: RunningMesh) -> None:
     body = {"model": "up/search-2", "input": "How many camels?", "tools": [SEARCH], "stream": True}
-    answer = httpx.post(f"{mesh.url}/v1/responses", json=body, timeout=30)
+    answer = httpx.post(f"{mesh.url}/v1/responses", json=body, timeout=30, headers={"Authorization": f"Bearer {ADA}"})
     machine = follow(answer.content)
     kinds = [event["type"].removeprefix("response.") for event in machine.events]
     assert kinds.count("web_search_call.completed") == 2

@@ -59,6 +59,6 @@ class Bench:
     async def close(self) -> None:
         await self.outbox.close(1.0)
         self.stop.set()
-        await asyncio.wait_for(self.task, 15)
+        await asyncio.wait_for(self.task, 30)
         for transport in self.transports:
             await transport.close()

@@ -7,23 +7,18 @@ import pytest
 from openai import OpenAI
 
 from tests.mesh.running import RunningMesh
-from tests.mesh.tenants import ADA, BOB, connect, two_tenants
+from tests.mesh.tenants import ADA, BOB, connect
 from tests.stored.upstream import NumberedUpstream
 
 
-@pytest.fixture(scope="package")
-def upstream() -> Iterator[NumberedUpstream]:
-    made = NumberedUpstream()
-    made.start()
-    yield made
-    made.stop()
+@pytest.fixture(scope="session")
+def upstream(keeping_upstream: NumberedUpstream) -> NumberedUpstream:
+    return keeping_upstream
 
 
-@pytest.fixture(scope="package")
-def mesh(upstream: NumberedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
-    """Two gateways, two tenants."""
-    with two_tenants(tmp_path_factory.mktemp("stored"), upstream, "gateway=2") as made:
-        yield made
+@pytest.fixture(scope="session")
+def mesh(keeping_mesh: RunningMesh) -> RunningMesh:
+    return keeping_mesh
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def test_nothing_is_lost_when_the_storing_service_is_killed(mortal: RunningMesh)
             ids += [one.result() for one in pending]
             mortal.until(lambda: pid(mortal, "agents") > 0 and mortal.all_ready())
         assert len(set(ids)) == 100
-        mortal.until(lambda: all_there(client, ids), 30)
+        mortal.until(lambda: all_there(client, ids))
         listed = [row.id for row in client.chat.completions.list(limit=100)]
         assert len(listed) == len(set(listed)), "no job made two rows"
 
@@ -84,7 +84,7 @@ def test_postgres_may_be_killed(mortal: RunningMesh) -> None:
     with connect(mortal, retries=2) as client:
         mortal.kill9("postgres")
         ids = [store(client) for _ in range(20)]
-        mortal.until(lambda: all_there(client, ids), 30)
+        mortal.until(lambda: all_there(client, ids))
 
 
 def test_nats_may_be_killed(mortal: RunningMesh) -> None:
@@ -95,9 +95,9 @@ def test_nats_may_be_killed(mortal: RunningMesh) -> None:
             mortal.kill9("nats")
         finally:
             os.kill(mortal.pid("agents"), signal.SIGCONT)
-        mortal.until(lambda: all_there(client, ids), 30)
+        mortal.until(lambda: all_there(client, ids))
         ids.append(store(client))
-        mortal.until(lambda: all_there(client, ids), 30)
+        mortal.until(lambda: all_there(client, ids))
 
 
 def test_a_gateway_that_dies_behind_its_answer_has_handed_it_over(mortal: RunningMesh) -> None:
@@ -110,7 +110,7 @@ def test_a_gateway_that_dies_behind_its_answer_has_handed_it_over(mortal: Runnin
             os.kill(old, signal.SIGKILL)
             mortal.until(lambda old=old: pid(mortal, "gateway") not in (0, old) and bool(mortal.model_ids()))
     with connect(mortal, retries=2) as client:
-        mortal.until(lambda: all_there(client, ids), 30)
+        mortal.until(lambda: all_there(client, ids))
 
 
 def test_a_rolling_end_stores_what_is_under_way(mortal: RunningMesh) -> None:
@@ -118,4 +118,4 @@ def test_a_rolling_end_stores_what_is_under_way(mortal: RunningMesh) -> None:
         pending = [pool.submit(store, client) for _ in range(40)]
         os.kill(mortal.pid("agents"), signal.SIGTERM)
         ids = [one.result() for one in pending]
-        mortal.until(lambda: all_there(client, ids), 30)
+        mortal.until(lambda: all_there(client, ids))

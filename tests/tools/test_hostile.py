@@ -222,7 +222,7 @@ async def test_one_call_that_breaks_off_is_not_the_end_of_another() -> None:
     async def by_name(request: web.BaseRequest, message: Any) -> web.StreamResponse:
         name = message["params"]["name"]
         if name == "good":
-            await asyncio.wait_for(go_on.wait(), 10)
+            await asyncio.wait_for(go_on.wait(), 30)
             return result(message, {"content": [{"type": "text", "text": "well"}]})
         step = {"drop": drop, "huge": huge, "event": huge_event, "broken": broken, "garbage": garbage}[name]
         return await step(request, message)
@@ -377,7 +377,7 @@ async def test_what_a_server_says_of_its_answers_is_not_run() -> None:
     async with running(Scripted(one(outputSchema=schema), call=answer)) as url:
         mcp = {"type": "mcp", "server_label": "it", "server_url": url, "require_approval": "never"}
         kit = McpService(Guard(["127.0.0.1"])).kit([mcp], "acme")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             outcome = await made(told, (await opened(kit, told))[0])
         assert kit is not None
         await kit.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx2 as httpx
 import openai
@@ -12,7 +11,7 @@ import pytest
 from openai import OpenAI
 
 from tests.mesh.running import RunningMesh
-from tests.mesh.tenants import ADA, BOB, KEYS, ROOT, connect
+from tests.mesh.tenants import ADA, BOB, connect
 from tests.responses.machine import follow
 from tests.runs.test_deaths import owner_of
 from tests.runs.waiting import ended
@@ -20,41 +19,26 @@ from tests.tools.calling import CallingUpstream, calls
 from tests.tools.real import CALLS
 
 
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[CallingUpstream]:
-    made = CallingUpstream()
-    made.start()
-    yield made
-    made.stop()
+@pytest.fixture
+def upstream(acting_upstream: CallingUpstream) -> CallingUpstream:
+    return acting_upstream
 
 
-@pytest.fixture(scope="module")
-def mesh(
-    upstream: CallingUpstream, shop_url: str, old_shop_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningMesh]:
-    folder = tmp_path_factory.mktemp("tools")
-    (folder / "keys").write_text(KEYS)
-    (folder / "connectors.yaml").write_text(
-        f"connectors: [{{id: shop, url: '{shop_url}', authorization: '${{env.SHOP_TOKEN}}', tenants: [acme]}}]"
-    )
-    environment = {
-        "CARAVAN_GATEWAY_API_KEYS_FILE": str(folder / "keys"),
-        "CARAVAN_AGENTS_ALLOWED_HOSTS": ", ".join(urlsplit(url).netloc for url in (shop_url, old_shop_url)),
-        "CARAVAN_AGENTS_CONNECTORS_FILE": str(folder / "connectors.yaml"),
-        "SHOP_TOKEN": "of-the-shop",
-    }
-    made = RunningMesh(folder, upstream, scale="agents=2", key=ROOT, environment=environment)
-    made.start()
-    try:
-        made.until(made.all_ready)
-        yield made
-    finally:
-        made.stop()
+@pytest.fixture
+def mesh(acting_mesh: RunningMesh) -> RunningMesh:
+    return acting_mesh
 
 
 @pytest.fixture
 def client(mesh: RunningMesh) -> Iterator[OpenAI]:
     with connect(mesh) as made:
+        yield made
+
+
+@pytest.fixture
+def closed(keeping_mesh: RunningMesh) -> Iterator[OpenAI]:
+    """Of a mesh that may connect to nothing inside."""
+    with connect(keeping_mesh) as made:
         yield made
 
 
@@ -135,14 +119,14 @@ def test_a_connector_is_used_by_its_tenant(client: OpenAI, mesh: RunningMesh) ->
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/mcp", "http://169.254.169.254/mcp", "http://0x7f.1:4222/"])
-def test_an_address_of_the_inside_is_refused(client: OpenAI, url: str) -> None:
+def test_an_address_of_the_inside_is_refused(closed: OpenAI, url: str) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
-        client.responses.create(model="up/calling", input="x", tools=[shop(url)])
+        closed.responses.create(model="up/calling", input="x", tools=[shop(url)])
     assert (caught.value.param, caught.value.code) == ("tools[0].server_url", "address_not_allowed")
 
 
-def test_a_name_of_the_inside_fails_the_response(client: OpenAI) -> None:
-    made = client.responses.create(model="up/calling", input="x", tools=[shop("http://localhost:4222/")])
+def test_a_name_of_the_inside_fails_the_response(closed: OpenAI) -> None:
+    made = closed.responses.create(model="up/plain", input="x", tools=[shop("http://localhost:4222/")])
     assert made.status == "failed" and made.error is not None and "may not be connected to" in made.error.message
     listed: Any = made.output[0]
     assert listed.type == "mcp_list_tools" and "may not be connected to" in listed.error

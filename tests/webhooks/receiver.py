@@ -15,6 +15,21 @@ from caravan_contracts.webhooks import WebhookSpec
 from openai import OpenAI
 
 SECRET = "whsec_Q2FyYXZhbiBzaWducyB3aXRoIHRoZXNlIGJ5dGVz"
+HOOKS = """
+webhooks:
+  - url: {url}/all
+    secret: ${{env.HOOK_SECRET}}
+    allow_private: true
+  - url: {url}/cancelled
+    secret: ${{env.HOOK_SECRET}}
+    events: [response.cancelled]
+    allow_private: true
+  - url: {url}/stranger
+    secret: ${{env.HOOK_SECRET}}
+    tenant: stranger
+    allow_private: true
+"""
+"""Endpoints of a mesh, in its stack file."""
 
 
 @dataclass

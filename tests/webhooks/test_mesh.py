@@ -7,61 +7,25 @@ from collections.abc import Iterator
 import pytest
 from openai import OpenAI
 
-from tests.mesh.running import STACK, RunningMesh
-from tests.threaded import threaded
-from tests.upstream.scripted import ScriptedUpstream
-from tests.webhooks.receiver import SECRET, Heard, Receiver, receiver
-
-HOOKS = """
-webhooks:
-  - url: {url}/all
-    secret: ${{env.HOOK_SECRET}}
-    allow_private: true
-  - url: {url}/cancelled
-    secret: ${{env.HOOK_SECRET}}
-    events: [response.cancelled]
-    allow_private: true
-  - url: {url}/stranger
-    secret: ${{env.HOOK_SECRET}}
-    tenant: stranger
-    allow_private: true
-"""
+from tests.mesh.running import RunningMesh
+from tests.mesh.tenants import ROOT, connect
+from tests.webhooks.receiver import SECRET, Heard, Receiver
 
 
-@pytest.fixture(scope="module")
-def there() -> Iterator[Receiver]:
-    made = receiver()
-    with threaded(made.open()):
-        yield made
+@pytest.fixture
+def there(acting_hooks: Receiver) -> Receiver:
+    return acting_hooks
 
 
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[ScriptedUpstream]:
-    made = ScriptedUpstream()
-    made.start()
-    yield made
-    made.stop()
-
-
-@pytest.fixture(scope="module")
-def mesh(
-    there: Receiver, upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningMesh]:
-    stack = STACK.format(url=upstream.url, slots="") + HOOKS.format(url=there.url)
-    folder = tmp_path_factory.mktemp("webhooks")
-    made = RunningMesh(folder, upstream, scale="agents=2", stack=stack, environment={"HOOK_SECRET": SECRET})
-    made.start()
-    try:
-        made.until(made.all_ready)
-        yield made
-    finally:
-        made.stop()
+@pytest.fixture
+def mesh(acting_mesh: RunningMesh) -> RunningMesh:
+    return acting_mesh
 
 
 @pytest.fixture
 def client(mesh: RunningMesh) -> Iterator[OpenAI]:
-    with OpenAI(base_url=f"{mesh.url}/v1", api_key="-", max_retries=0, timeout=30, webhook_secret=SECRET) as made:
-        yield made
+    with connect(mesh, ROOT) as made:
+        yield made.with_options(webhook_secret=SECRET)
 
 
 def heard_of(there: Receiver, id: str) -> list[Heard]:
