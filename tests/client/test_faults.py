@@ -141,10 +141,10 @@ async def test_requests_made_while_nats_is_away_are_served_when_it_is_back(bus: 
 async def test_a_worker_that_is_stopped_finishes_what_it_has(
     bus: Caravan, mesh: RunningMesh, upstream: ScriptedUpstream
 ) -> None:
-    streams = [asyncio.create_task(stream(bus, 60, 50)) for _ in range(12)]
-    await until(lambda: upstream.open == 12, 10)
+    streams = [asyncio.create_task(stream(bus, 40, 50)) for _ in range(12)]
+    await until(lambda: upstream.open == 12, 30)
     os.kill(mesh.pid(mesh.busiest()), signal.SIGTERM)
-    assert await asyncio.gather(*streams) == [(words(60), "")] * 12
+    assert await asyncio.gather(*streams) == [(words(40), "")] * 12
 
 
 async def leave_by_break(client: Caravan, asked: dict[str, Any]) -> Any:

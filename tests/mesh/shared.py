@@ -9,20 +9,17 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from tests.mesh.running import STACK, RunningMesh
-from tests.mesh.tenants import two_tenants
-from tests.search.engines import KEY, Engine, serving
-from tests.search.searching import SearchingUpstream
-from tests.stored.upstream import NumberedUpstream
-from tests.threaded import threaded
-from tests.tools.calling import CallingUpstream
-from tests.tools.real import running, server
-from tests.upstream.scripted import ScriptedUpstream
-from tests.webhooks.receiver import HOOKS, SECRET, Receiver, receiver
+if TYPE_CHECKING:  # imported where they are used: whoever runs the tests of one folder does not wait for all of them
+    from tests.mesh.running import RunningMesh
+    from tests.search.engines import Engine
+    from tests.stored.upstream import NumberedUpstream
+    from tests.tools.acting import ActingUpstream
+    from tests.upstream.scripted import ScriptedUpstream
+    from tests.webhooks.receiver import Receiver
 
 MESHES = ("open_mesh", "keeping_mesh", "acting_mesh")
 CACHES = """
@@ -35,14 +32,10 @@ routes:
 """
 CONNECTORS = "connectors: [{{id: shop, url: '{url}', authorization: '${{env.SHOP_TOKEN}}', tenants: [acme]}}]"
 
-Upstream = TypeVar("Upstream", bound=ScriptedUpstream)
+Upstream = TypeVar("Upstream", bound="ScriptedUpstream")
 
 _ends = ExitStack()
 """The end of the one that runs in this process."""
-
-
-class ActingUpstream(CallingUpstream, SearchingUpstream):
-    """Its models use tools."""
 
 
 def mesh_of(item: pytest.Item) -> str:
@@ -70,6 +63,8 @@ def _serving(upstream: Upstream) -> Iterator[Upstream]:
 
 @pytest.fixture(scope="session")
 def open_upstream() -> Iterator[ScriptedUpstream]:
+    from tests.upstream.scripted import ScriptedUpstream
+
     with _serving(ScriptedUpstream()) as made:
         yield made
 
@@ -88,6 +83,8 @@ def open_mesh(
     open_upstream: ScriptedUpstream, mcp_port: int, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningMesh]:
     """One process of each service, and nobody needs a key."""
+    from tests.mesh.running import RunningMesh
+
     allowed = {"CARAVAN_AGENTS_ALLOWED_HOSTS": f"127.0.0.1:{mcp_port}"}
     made = RunningMesh(tmp_path_factory.mktemp("open"), open_upstream, environment=allowed)
     _ends.callback(made.stop)
@@ -99,6 +96,8 @@ def open_mesh(
 
 @pytest.fixture(scope="session")
 def keeping_upstream() -> Iterator[NumberedUpstream]:
+    from tests.stored.upstream import NumberedUpstream
+
     with _serving(NumberedUpstream()) as made:
         yield made
 
@@ -106,6 +105,9 @@ def keeping_upstream() -> Iterator[NumberedUpstream]:
 @pytest.fixture(scope="session")
 def keeping_mesh(keeping_upstream: NumberedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
     """For what tenants keep in it: two gateways, two workers, two agents services, two tenants."""
+    from tests.mesh.running import STACK
+    from tests.mesh.tenants import two_tenants
+
     stack = (STACK + CACHES.lstrip("\n")).format(url=keeping_upstream.url, slots="")
     scale = "gateway=2,agents=2,inference=2"
     yield _ends.enter_context(two_tenants(tmp_path_factory.mktemp("keeping"), keeping_upstream, scale, stack))
@@ -114,6 +116,8 @@ def keeping_mesh(keeping_upstream: NumberedUpstream, tmp_path_factory: pytest.Te
 
 @pytest.fixture(scope="session")
 def acting_upstream() -> Iterator[ActingUpstream]:
+    from tests.tools.acting import ActingUpstream
+
     with _serving(ActingUpstream()) as made:
         yield made
 
@@ -121,6 +125,8 @@ def acting_upstream() -> Iterator[ActingUpstream]:
 @pytest.fixture(scope="session")
 def acting_engine() -> Iterator[Engine]:
     """The search engine of the acting mesh."""
+    from tests.search.engines import Engine, serving
+
     with serving(Engine("custom")) as made:
         yield made
 
@@ -128,6 +134,9 @@ def acting_engine() -> Iterator[Engine]:
 @pytest.fixture(scope="session")
 def acting_hooks() -> Iterator[Receiver]:
     """Who is told of ends of responses in the acting mesh."""
+    from tests.threaded import threaded
+    from tests.webhooks.receiver import receiver
+
     made = receiver()
     with threaded(made.open()):
         yield made
@@ -142,6 +151,12 @@ def acting_mesh(
 ) -> Iterator[RunningMesh]:
     """For responses that act: MCP servers at 127.0.0.1, a search engine, webhooks of the tenant of ROOT. Two gateways,
     two agents services, two tenants."""
+    from tests.mesh.running import STACK
+    from tests.mesh.tenants import two_tenants
+    from tests.search.engines import KEY
+    from tests.tools.real import running, server
+    from tests.webhooks.receiver import HOOKS, SECRET
+
     folder = tmp_path_factory.mktemp("acting")
     with running(server().streamable_http_app()) as port:
         (folder / "connectors.yaml").write_text(CONNECTORS.format(url=f"http://127.0.0.1:{port}/mcp"))

@@ -81,7 +81,7 @@ def test_http_bus_worker_and_provider_are_one_trace(
     body = {"model": "up/plain", "stream": stream, "messages": [{"role": "user", "content": "secret prompt"}]}
     headers = {"traceparent": f"00-{trace}-{CLIENT}-01"}
     assert httpx.post(f"{traced.url}/v1/chat/completions", json=body, headers=headers).status_code == 200
-    traced.until(lambda: len(collector.of(trace)) == 4, 15)
+    traced.until(lambda: len(collector.of(trace)) == 4, 30)
     spans = collector.of(trace)
     at = "caravan.v1.inference.at.{worker}.chat"
     chain = ["POST /v1/chat/completions", f"send {at}", f"process {at}", "chat plain"]
@@ -110,7 +110,7 @@ def test_a_response_and_what_it_asks_for_are_one_trace(
     body = {"model": "up/plain", "input": "secret prompt", "background": background}
     headers = {"traceparent": f"00-{trace}-{CLIENT}-01"}
     assert httpx.post(f"{traced.url}/v1/responses", json=body, headers=headers).status_code == 200
-    traced.until(lambda: "chat plain" in collector.of(trace) and "invoke_agent" in collector.of(trace), 15)
+    traced.until(lambda: "chat plain" in collector.of(trace) and "invoke_agent" in collector.of(trace), 30)
     spans = collector.of(trace)
     at = "caravan.v1.inference.at.{worker}.chat"
     parent = spans["POST /v1/responses"][1].span_id.hex()
@@ -127,7 +127,7 @@ def test_an_error_is_on_the_span_that_had_it(traced: RunningMesh, collector: Col
     body = {"model": "up/status-500", "messages": [{"role": "user", "content": "x"}]}
     headers = {"traceparent": f"00-{trace}-{CLIENT}-01"}
     assert httpx.post(f"{traced.url}/v1/chat/completions", json=body, headers=headers).status_code == 500
-    traced.until(lambda: len(collector.of(trace)) == 4, 15)
+    traced.until(lambda: len(collector.of(trace)) == 4, 30)
     call = collector.of(trace)["chat status-500"][1]
     assert attributes(call)["error.type"] == "upstream_error"
     assert call.status.code == 2
@@ -141,5 +141,5 @@ def test_what_the_client_does_not_sample_is_not_recorded(traced: RunningMesh, co
     test_marker = "3" * 32
     headers = {"traceparent": f"00-{test_marker}-{CLIENT}-01"}
     httpx.post(f"{traced.url}/v1/chat/completions", json=body, headers=headers)
-    traced.until(lambda: len(collector.of(test_marker)) == 4, 15)
+    traced.until(lambda: len(collector.of(test_marker)) == 4, 30)
     assert collector.of(trace) == {}
