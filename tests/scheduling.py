@@ -17,7 +17,18 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.mesh.shared import mesh_of
 
 _TESTS = Path(__file__).parent
-_LONGEST = ("keeping_mesh", "open_mesh", "acting_mesh", "client", "cancel", "runs", "vector", "file_search", "files", "recorder")
+_LONGEST = (
+    "keeping_mesh",
+    "open_mesh",
+    "acting_mesh",
+    "client",
+    "cancel",
+    "runs",
+    "vector",
+    "file_search",
+    "files",
+    "recorder",
+)
 
 
 class ByMesh(LoadScopeScheduling):

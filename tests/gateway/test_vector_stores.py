@@ -59,8 +59,8 @@ ROUTES: list[tuple[str, str, Any, str, dict[str, Any]]] = [
     ("DELETE", f"{F}/file-1", None, "detach_file", {"store": "vs_1", "file": "file-1"}),
     ("GET", f"{F}/file-1/content", None, "read_store_file", {"store": "vs_1", "file": "file-1", "after": -1}),
     ("POST", B, {"file_ids": ["a", "b"], "attributes": {"x": True}}, "create_batch",
-     {"store": "vs_1", "files": [{"file_id": name, "attributes": {"x": True}, "chunking_strategy": None}
-                                 for name in "ab"]}),
+     {"store": "vs_1", "attributes": {"x": True},
+      "files": [{"file_id": name, "attributes": None, "chunking_strategy": None} for name in "ab"]}),
     ("POST", B, {"files": [{"file_id": "a", "attributes": {"x": 1}}, {"file_id": "b"}]}, "create_batch",
      {"files": [{"file_id": "a", "attributes": {"x": 1}, "chunking_strategy": None},
                 {"file_id": "b", "attributes": None, "chunking_strategy": None}]}),
@@ -184,11 +184,12 @@ async def test_what_is_wrong_with_a_query_string_is_a_400(gate: Door, query: str
 
 
 async def test_a_batch_that_no_message_holds_is_a_413_which_says_what_to_do(gate: Door) -> None:
-    body = {"file_ids": [f"file-{n}" for n in range(2000)], "attributes": {"a": "x" * 512}}
-    done = await gate.send("POST", B, body)
+    files = [{"file_id": f"file-{n}", "attributes": {"a": "x" * 440}} for n in range(2000)]
+    done = await gate.send("POST", B, {"files": files})
     assert (done.status_code, gate.asked) == (413, [])
     assert "several batches" in done.json()["error"]["message"]
-    done = await gate.send("POST", B, {"file_ids": body["file_ids"]})
+    names = [file["file_id"] for file in files]
+    done = await gate.send("POST", B, {"file_ids": names, "attributes": {str(n): "x" * 512 for n in range(16)}})
     assert (done.status_code, len(gate.last.files)) == (200, 2000)
     done = await gate.http.post(B, content=b" " * (batches.MAX_BODY + 1))
     assert done.status_code == 413
