@@ -184,7 +184,7 @@ async def test_what_is_wrong_with_a_query_string_is_a_400(gate: Door, query: str
 
 
 async def test_a_batch_that_no_message_holds_is_a_413_which_says_what_to_do(gate: Door) -> None:
-    files = [{"file_id": f"file-{n}", "attributes": {"a": "x" * 440}} for n in range(2000)]
+    files = [{"file_id": f"file-{n}", "attributes": {"a": "x" * 470}} for n in range(2000)]
     done = await gate.send("POST", B, {"files": files})
     assert (done.status_code, gate.asked) == (413, [])
     assert "several batches" in done.json()["error"]["message"]
