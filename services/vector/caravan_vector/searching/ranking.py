@@ -3,7 +3,7 @@
 - ``ranker``: ``auto``, ``default-2024-11-15`` or none at all leaves it to us; ``none`` is that without a reranker,
   ``rrf`` and ``weighted`` say how a hybrid search joins its two orders, ``neural`` lets ``model`` order what was found
 - ``score_threshold``: least score, 0 to 1
-- ``hybrid_search``: OpenAI's ``{embedding_weight, text_weight}``
+- ``hybrid_search``: OpenAI's ``{embedding_weight, text_weight}``, here of the scores
 - ``impact_factor`` (of rrf), ``alpha`` (share of the vectors) or ``weights`` ``{vector, keyword}`` (of weighted): OGX's
 """
 
@@ -27,6 +27,8 @@ _KNOWN: Final = (
     "weights",
     "model",
 )
+DEFAULT: Final = Weighted(0.7, 0.3)
+"""How a hybrid search joins its orders when nobody says so: the best of docs/retrieval.md."""
 _RRF: Final = Rrf()
 
 
@@ -34,7 +36,7 @@ _RRF: Final = Rrf()
 class Ranking:
     """What they mean."""
 
-    ranker: Rrf | Weighted = _RRF
+    ranker: Rrf | Weighted = DEFAULT
     threshold: float = 0.0
     reranker: str = ""
     """A model that orders what was found."""
@@ -64,7 +66,9 @@ def _ranker(options: dict[str, Any], named: Any) -> Rrf | Weighted:
         return Rrf(_number(options, "impact_factor", _RRF.k))
     if named in ("weighted", "normalized"):
         return weights or Weighted()
-    return weights or Rrf(_number(options, "impact_factor", _RRF.k))
+    if weights is None and options.get("impact_factor") is not None:
+        return Rrf(_number(options, "impact_factor", _RRF.k))
+    return weights or DEFAULT
 
 
 def _weights(options: dict[str, Any]) -> Weighted | None:
