@@ -110,11 +110,12 @@ def test_a_response_and_what_it_asks_for_are_one_trace(
     body = {"model": "up/plain", "input": "secret prompt", "background": background}
     headers = {"traceparent": f"00-{trace}-{CLIENT}-01"}
     assert httpx.post(f"{traced.url}/v1/responses", json=body, headers=headers).status_code == 200
-    traced.until(lambda: "chat plain" in collector.of(trace) and "invoke_agent" in collector.of(trace), 30)
-    spans = collector.of(trace)
     at = "caravan.v1.inference.at.{worker}.chat"
+    names = ("invoke_agent", f"send {at}", f"process {at}", "chat plain")
+    traced.until(lambda: {"POST /v1/responses", *names} <= collector.of(trace).keys(), 30)
+    spans = collector.of(trace)
     parent = spans["POST /v1/responses"][1].span_id.hex()
-    for name in ("invoke_agent", f"send {at}", f"process {at}", "chat plain"):
+    for name in names:
         assert spans[name][1].parent_span_id.hex() == parent, name
         parent = spans[name][1].span_id.hex()
     assert spans["invoke_agent"][0] == "caravan-agents"
