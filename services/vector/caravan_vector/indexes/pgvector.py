@@ -13,7 +13,7 @@ from caravan_storage.postgres import Connection, Postgres
 from caravan_vector.indexes import statements
 from caravan_vector.indexes.base import MODES, Hit, Mode, Query, check, unit
 from caravan_vector.indexes.statements import Search
-from caravan_vector.indexes.tables import Head, Matching, Tables, count, find, matching
+from caravan_vector.indexes.tables import HEAD, Head, Matching, Tables, count, find, head_of, matching
 from caravan_vector.indexes.words import count_common, look_up
 
 log = logging.getLogger(__name__)
@@ -23,6 +23,13 @@ INDEX_FROM: Final = 5_000
 EXACT_UP_TO: Final = 20_000
 """Chunks that a filter may leave to be looked at one by one, rather than to be searched for in the graph."""
 MAX_EF: Final = 1000
+_NEAR: Final = "vector_chunks_near_"
+"""Of the HNSW index of a store; its number follows."""
+_FIND_WITH_INDEX: Final = f"""
+SELECT {HEAD}, (
+    SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass($3 || number::text)
+) AS indexed FROM vector_index_stores WHERE tenant = $1 AND id = $2
+"""  # noqa: S608 - a literal of ours
 _BUILD_SECONDS: Final = 3600.0
 _DROP_SECONDS: Final = 120.0
 _LOCK: Final = 7_204_200_000_000
@@ -50,12 +57,13 @@ class PgVector(Tables):
     async def search(self, tenant: str, store: str, query: Query) -> list[Hit]:
         """Exactly, or through the HNSW index when there is one and the filter leaves much."""
         async with self.postgres.acquire() as connection:
-            head = await find(connection, tenant, store)
+            row = await connection.fetchrow(_FIND_WITH_INDEX, tenant, store, _NEAR)
+            head = head_of(row, store)
             check(query, head.dimension, self.name, self.modes, self._others)
             left = await matching(connection, head, query.filter) if query.filter else None
             if left is not None and not left.chunks:
                 return []
-            return await self._search(connection, head, query, left)
+            return await self._search(connection, head, query, left, indexed=bool(row["indexed"]))
 
     async def settle(self, tenant: str, store: str) -> None:
         """Count common words, and make the HNSW index of a store that is large enough; what another process makes
@@ -80,13 +88,15 @@ class PgVector(Tables):
     async def close(self) -> None:
         """Nothing is kept."""
 
-    async def _search(self, connection: Connection, head: Head, query: Query, left: Matching | None) -> list[Hit]:
+    async def _search(
+        self, connection: Connection, head: Head, query: Query, left: Matching | None, *, indexed: bool
+    ) -> list[Hit]:
         vector = [] if query.mode == "keyword" else unit(query.vector or (), head.dimension, "query")
         search = Search(head, query, vector, left.files if left else None)
         if query.mode == "keyword":
             return await run(connection, search)
         few = left is not None and left.chunks <= EXACT_UP_TO
-        if few or not await _indexed(connection, head.number):
+        if few or not indexed:
             return await run(connection, search, statements.exact(search))
         async with _graph_settings(connection, search.depth):
             return await run(connection, search, statements.graph(search))
@@ -104,16 +114,18 @@ async def run(connection: Connection, search: Search, nearest: str = "") -> list
 async def _graph_settings(connection: Connection, depth: int) -> AsyncIterator[None]:
     """A transaction in which the index brings `depth` good ones. Sorting is priced out: it would mean that every chunk
     is looked at after all."""
-    async with connection.transaction():
-        await connection.execute(
-            f"SET LOCAL hnsw.ef_search = {min(MAX_EF, max(100, 2 * depth))}; "
+    try:
+        await connection.execute(  # all of it in one message
+            f"BEGIN READ ONLY; SET LOCAL hnsw.ef_search = {min(MAX_EF, max(100, 2 * depth))}; "
             "SET LOCAL hnsw.iterative_scan = relaxed_order; SET LOCAL enable_sort = off"
         )
         yield
+    finally:
+        await connection.execute("COMMIT")
 
 
 def _index(number: int) -> str:
-    return f"vector_chunks_near_{number}"
+    return f"{_NEAR}{number}"
 
 
 async def _indexed(connection: Connection, number: int) -> bool:

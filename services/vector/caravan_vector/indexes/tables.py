@@ -17,11 +17,12 @@ from caravan_vector.texts import storable
 
 _LARGE_SECONDS: Final = 120.0
 """For statements that carry, or take away, much."""
-_HEAD: Final = "number, dimension, revision, removed"
-_FIND: Final = f"SELECT {_HEAD} FROM vector_index_stores WHERE tenant = $1 AND id = $2"  # noqa: S608 - a literal of ours
+HEAD: Final = "number, dimension, revision, removed"
+"""Columns of a store."""
+_FIND: Final = f"SELECT {HEAD} FROM vector_index_stores WHERE tenant = $1 AND id = $2"  # noqa: S608 - a literal of ours
 _CHANGE: Final = (
     "UPDATE vector_index_stores SET revision = revision + 1 "  # noqa: S608 - a literal of ours
-    f"WHERE tenant = $1 AND id = $2 RETURNING {_HEAD}"
+    f"WHERE tenant = $1 AND id = $2 RETURNING {HEAD}"
 )
 _FILES: Final = """
 WITH made AS (
@@ -172,7 +173,7 @@ class Tables:
 
 async def find(connection: Connection, tenant: str, store: str) -> Head:
     """The row of a store. Raises NotFound when it is not the tenant's."""
-    return _head(await connection.fetchrow(_FIND, tenant, store), store)
+    return head_of(await connection.fetchrow(_FIND, tenant, store), store)
 
 
 async def count(connection: Connection, head: Head) -> int:
@@ -196,10 +197,11 @@ async def matching(connection: Connection, head: Head, filter: Filter) -> Matchi
 
 async def _change(connection: Connection, tenant: str, store: str) -> Head:
     """The next revision of a store, whose row is locked from here on."""
-    return _head(await connection.fetchrow(_CHANGE, tenant, store, timeout=_LARGE_SECONDS), store)
+    return head_of(await connection.fetchrow(_CHANGE, tenant, store, timeout=_LARGE_SECONDS), store)
 
 
-def _head(row: Any, store: str) -> Head:
+def head_of(row: Any, store: str) -> Head:
+    """Of a row with the columns :data:`HEAD`. Raises NotFound when there is none."""
     if row is None:
         raise NotFound(f"no vector store {store!r}")
     return Head(row["number"], row["dimension"], row["revision"], row["removed"])
