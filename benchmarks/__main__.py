@@ -1,8 +1,15 @@
-"""``python -m benchmarks``."""
+"""``python -m benchmarks``: the mesh; ``python -m benchmarks vectors``: the indexes of vector stores."""
 
 from __future__ import annotations
 
-from benchmarks.run import main
+import sys
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    if sys.argv[1:2] == ["vectors"]:
+        from benchmarks.vectors import main as measure_vectors
+
+        measure_vectors(sys.argv[2:])
+    else:
+        from benchmarks.run import main
+
+        raise SystemExit(main())

@@ -1,10 +1,11 @@
-"""Real passages without a download, the source of the standard library cut into pieces of some lines, and vectors of
-them that anyone can make again."""
+"""Real passages without a download, the source of the standard library and of the packages that are installed beside
+it cut into pieces of some lines, and vectors of them that anyone can make again."""
 
 from __future__ import annotations
 
 import ast
 import hashlib
+import itertools
 import math
 import re
 import sysconfig
@@ -15,25 +16,22 @@ from pathlib import Path
 _LINES = 12
 
 
-def passages(most: int, first_line: int = 0) -> list[tuple[str, str]]:
-    """File and text of up to `most` passages, always the same ones; with another `first_line`, which may be 0 to 11,
-    the same files are cut elsewhere."""
-    made: list[tuple[str, str]] = []
-    for file, text in _all(first_line):
-        if len(made) == most:
-            break
-        made.append((file, text))
-    return made
+def passages(most: int) -> list[tuple[str, str]]:
+    """File and text of up to `most` passages: those of the standard library first, always the same ones."""
+    return list(itertools.islice(_all(), most))
 
 
-def _all(first_line: int) -> Iterator[tuple[str, str]]:
-    root = Path(sysconfig.get_path("stdlib"))
-    for path in _files(root):
-        lines = [line for line in path.read_text("utf-8", "replace").splitlines() if line.strip()]
-        for at in range(first_line, len(lines), _LINES):
-            text = "\n".join(lines[at : at + _LINES])
-            if "\0" not in text and len(text) > 100:
-                yield str(path.relative_to(root)), text
+def _all() -> Iterator[tuple[str, str]]:
+    paths = sysconfig.get_paths()
+    seen: set[str] = set()
+    for root in (Path(paths["stdlib"]), Path(paths["purelib"])):
+        for path in _files(root):
+            lines = [line for line in path.read_text("utf-8", "replace").splitlines() if line.strip()]
+            for at in range(0, len(lines), _LINES):
+                text = "\n".join(lines[at : at + _LINES])
+                if "\0" not in text and len(text) > 100 and text not in seen:
+                    seen.add(text)
+                    yield str(path.relative_to(root)), text
 
 
 def hashed(text: str, dimension: int) -> list[float]:
@@ -66,6 +64,7 @@ def summaries(most: int) -> list[str]:
 
 
 def _files(root: Path) -> Iterator[Path]:
+    """Of `root`, but not of what is installed below it."""
     for path in sorted(root.rglob("*.py")):
-        if not {"site-packages", "dist-packages", "__pycache__"} & set(path.parts):
+        if not {"site-packages", "dist-packages", "__pycache__"} & set(path.relative_to(root).parts):
             yield path

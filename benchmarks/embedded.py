@@ -15,7 +15,7 @@ from caravan_inference.providers.onnx_embeddings.model import Model, Vectors
 from caravan_inference.providers.onnx_embeddings.options import Config
 
 BUILD = Path(__file__).parent / "build"
-_ROWS = 8
+_ROWS = 16
 _REPORT_SECONDS = 20.0
 
 

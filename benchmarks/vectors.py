@@ -1,11 +1,11 @@
 """Indexes of vector stores: how long they take, and how much of the truth they find.
 
-    python -m benchmarks.vectors [--chunks 100000] [--queries 100] [--layouts]
+    python -m benchmarks vectors [--chunks 100000] [--queries 100] [--layouts]
 
-Starts the embedded PostgreSQL in a folder of its own. Passages are the source of the standard library, embedded by the
-bundled MiniLM: once, into `benchmarks/build/`, which takes some ten minutes. There are about 22,000 of them; what is
-more is the same source cut at other lines, with vectors between those of the two passages it overlaps. Questions are
-summaries of docstrings. Prints Markdown tables.
+Starts the embedded PostgreSQL in a folder of its own. Passages are the source of the standard library and of installed
+packages, their vectors the bundled MiniLM's: made once, into `benchmarks/build/`, which takes some fifteen minutes.
+Questions are summaries of docstrings. hnswlib is measured beside it if it is there (it has no wheels):
+`uv pip install --target benchmarks/.peers/hnswlib hnswlib`. Prints Markdown tables.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ import argparse
 import asyncio
 import itertools
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import faiss
@@ -27,6 +30,7 @@ from caravan_inference.providers.onnx_embeddings.model import Vectors
 from caravan_storage.postgres import Postgres, PostgresOptions
 from caravan_vector.filters import parse
 from caravan_vector.indexes import Chunk, Index, Query, open_index, pgvector, prepare
+from caravan_vector.indexes.tables import HEAD as HEAD_OF_STORE
 
 from benchmarks import proc
 from benchmarks.corpus import passages, summaries
@@ -34,14 +38,19 @@ from benchmarks.embedded import embedded
 from caravan.runtime import Infrastructure
 
 TENANT, SIZE, BATCH, PER_FILE = "bench", 384, 500, 100
-PASSAGE_TOKENS = 128
-"""Of which vectors are made; most passages have no more."""
+PASSAGE_TOKENS = 40
+"""Of which vectors are made: the first lines of a passage."""
+SMALL = 20_000
+PEER = Path(__file__).parent / ".peers" / "hnswlib"
 KINDS = 20
 """Every file is of one of these: a filter for one leaves 5 %."""
 KIND = 7
 ONE_KIND = parse({"type": "eq", "key": "kind", "value": KIND})
 HEAD = "| search | median ms | p95 ms | CPU-ms (PostgreSQL) | recall@10 |\n| --- | ---: | ---: | ---: | ---: |"
 Answers = list[set[str]]
+_AS_IF_INDEXED = f"""
+SELECT {HEAD_OF_STORE}, $3::text IS NOT NULL AS indexed FROM vector_index_stores WHERE tenant = $1 AND id = $2
+"""
 
 
 @dataclass(frozen=True)
@@ -70,22 +79,11 @@ def file(chunk: int) -> str:
     return f"f{chunk // PER_FILE:06}"
 
 
-def data(chunks: int, queries: int) -> tuple[Data, int]:
-    """And how many of the texts have vectors that a model made."""
-    texts = [text for _file, text in passages(10**6)]
-    real = embedded(texts, PASSAGE_TOKENS)
-    vectors = [real]
-    noise = np.random.default_rng(1)
-    for first_line in (6, 3, 9, 1, 7, 4, 10):
-        if len(texts) >= chunks:
-            break
-        cut = [text for _file, text in passages(10**6, first_line)]
-        at = np.minimum(np.arange(len(cut)), len(real) - 2)
-        between = (12 - first_line) * real[at] + first_line * real[at + 1]
-        vectors.append((between / 12 + noise.normal(0, 0.02, between.shape)).astype(np.float32))
-        texts += cut
+def data(chunks: int, queries: int) -> Data:
+    """Real ones."""
+    texts = [text for _file, text in passages(chunks)]
     asked = summaries(queries)
-    return Data(texts[:chunks], np.concatenate(vectors)[:chunks], asked, embedded(asked)), len(real)
+    return Data(texts, embedded(texts, PASSAGE_TOKENS), asked, embedded(asked))
 
 
 class Measured:
@@ -171,7 +169,7 @@ async def compare(postgres: Postgres, given: Data, store: str) -> None:
 
 
 def libraries(given: Data, truth: dict[str, Answers]) -> None:
-    """faiss by itself, in this process: no database, no texts, nothing that is kept."""
+    """faiss and hnswlib by themselves, in this process: no database, no texts, nothing that is kept."""
     faiss.omp_set_num_threads(1)
     vectors = given.vectors / np.linalg.norm(given.vectors, axis=1, keepdims=True)
     flat = faiss.IndexFlatIP(SIZE)
@@ -187,18 +185,40 @@ def libraries(given: Data, truth: dict[str, Answers]) -> None:
     graph_all = faiss.SearchParametersHNSW(efSearch=100)
     graph_only = faiss.SearchParametersHNSW(efSearch=100, sel=only)
     rows: list[tuple[str, str, Callable[[Vectors], set[str]]]] = [
-        ("IndexFlatIP", "vector", lambda vector: _ids(flat.search(vector, 10))),
-        ("IndexHNSWFlat", "vector", lambda vector: _ids(graph.search(vector, 10, params=graph_all))),
-        ("IndexFlatIP", "vector, filter of 5 %", lambda vector: _ids(flat.search(vector, 10, params=flat_only))),
-        ("IndexHNSWFlat", "vector, filter of 5 %", lambda vector: _ids(graph.search(vector, 10, params=graph_only))),
+        ("faiss IndexFlatIP", "vector", lambda vector: _ids(flat.search(vector, 10))),
+        ("faiss IndexHNSWFlat", "vector", lambda vector: _ids(graph.search(vector, 10, params=graph_all))),
+        ("faiss IndexFlatIP", "vector, filter of 5 %", lambda vector: _ids(flat.search(vector, 10, params=flat_only))),
+        (
+            "faiss IndexHNSWFlat",
+            "vector, filter of 5 %",
+            lambda vector: _ids(graph.search(vector, 10, params=graph_only)),
+        ),
     ]
+    if (other := _hnswlib(vectors)) is not None:
+        rows.append(("hnswlib", "vector", lambda vector: {str(at) for at in other.knn_query(vector, 10)[0][0]}))
     for name, kind, search in rows:
         times, found, ours = [], [], time.process_time()
         for vector in given.near:
             began = time.perf_counter()
             found.append(search(vector[None]))
             times.append((time.perf_counter() - began) * 1000)
-        show(f"faiss alone, {name}: {kind}", times, time.process_time() - ours, 0.0, recall(found, truth[kind]))
+        show(f"{name} alone: {kind}", times, time.process_time() - ours, 0.0, recall(found, truth[kind]))
+
+
+def _hnswlib(vectors: Vectors) -> Any:
+    """Its graph of the same shape; None when it is not there."""
+    if PEER.is_dir():
+        sys.path.append(str(PEER))
+    try:
+        import hnswlib
+    except ImportError:
+        return None
+    graph = hnswlib.Index("ip", SIZE)
+    graph.init_index(len(vectors), M=16, ef_construction=64)
+    graph.add_items(vectors, num_threads=2)
+    graph.set_ef(100)
+    graph.set_num_threads(1)
+    return graph
 
 
 def _ids(answer: tuple[Vectors, Vectors]) -> set[str]:
@@ -259,36 +279,34 @@ async def one_index(postgres: Postgres) -> AsyncIterator[None]:
         await connection.execute("DROP INDEX everything", timeout=60)
 
 
-async def _yes(*_: object) -> bool:
-    return True
-
-
 def as_if_indexed() -> AbstractContextManager[object]:
     """Searches ask the graph, whatever there is."""
-    return patch.object(pgvector, "_indexed", _yes)
+    return patch.object(pgvector, "_FIND_WITH_INDEX", _AS_IF_INDEXED)
 
 
-async def run(given: Data, real: int, with_layouts: bool) -> None:
+async def run(given: Data, with_layouts: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         async with Infrastructure(folder) as servers:
             postgres = Postgres(PostgresOptions(servers.database_url, max_connections=1, command_timeout=60))
             await prepare(postgres)
-            await compare(postgres, given.first(real), "store")
-            if len(given.texts) > real:
+            await compare(postgres, given.first(SMALL), "store")
+            if len(given.texts) > SMALL:
                 await compare(postgres, given, "large store")
             if with_layouts:
-                await layouts(postgres, given.first(real))
+                await layouts(postgres, given.first(SMALL))
             await postgres.close()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks vectors", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--chunks", type=int, default=100_000)
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--layouts", action="store_true", help="one HNSW index for all stores beside one for each, too")
-    options = parser.parse_args()
-    given, real = data(options.chunks, options.queries)
-    asyncio.run(run(given, min(real, options.chunks), options.layouts))
+    options = parser.parse_args(arguments)
+    asyncio.run(run(data(options.chunks, options.queries), options.layouts))
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ import asyncio
 import base64
 import mimetypes
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, Final
 
 from caravan_bus.requests import Requester
@@ -22,11 +22,14 @@ from caravan_storage.objects import Objects
 
 from caravan_agents.errors import NoObjectStore
 from caravan_agents.responses.items import Item
+from caravan_agents.room import Room
 
 _MOST_FILES: Final = PAGE_ROWS
 """Of one input: one question to the files service."""
 _SECONDS: Final = 60.0
 """To read all of them."""
+_AT_ONCE: Final = 8
+"""Inputs with as many bytes of files as there may be, that are told to models at once; more of smaller ones."""
 _NAMING: Final = ("input_image", "input_file")
 _IMAGES: Final = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
 
@@ -36,6 +39,7 @@ class Attachments:
 
     def __init__(self, requester: Requester, objects: Objects | None, most: int) -> None:
         """`most`: bytes of all files of one input. Without `objects` no file can be named."""
+        self._room = Room(_AT_ONCE * most)
         self._requester = requester
         self._objects = objects
         self._most = most
@@ -47,22 +51,30 @@ class Attachments:
         if wanted:
             await self._located(wanted, frozenset(wanted), context)
 
-    async def fill(self, items: Sequence[Item], given: Sequence[Item], context: RequestContext) -> Sequence[Item]:
-        """`items` with the data of every file that they name. Raises what :meth:`check` raises, InvalidRequest for an
-        image that is none, and DependencyDown.
+    @asynccontextmanager
+    async def filled(
+        self, items: Sequence[Item], given: Sequence[Item], context: RequestContext
+    ) -> AsyncIterator[Sequence[Item]]:
+        """`items` with the data of every file that they name, for the time of the block: there is memory for so many
+        of such inputs at once. Raises what :meth:`check` raises, InvalidRequest for an image that is none, Overloaded,
+        and DependencyDown.
 
         A file of `given` must be there; in the place of one that was named earlier and is gone, the model is told so.
         """
         wanted = _named(items)
         if not wanted:
-            return items
+            yield items
+            return
         located = await self._located(wanted, frozenset(_named(given)), context)
-        try:
-            async with asyncio.timeout(min(_SECONDS, max(0.0, context.remaining))):
-                read = {name: _data(file, await self._read(file)) for name, file in located.items()}
-        except TimeoutError as error:
-            raise DeadlineExceeded("the files of the input could not be read in time") from error
-        return [_with_data(item, read) for item in items]
+        seconds = min(_SECONDS, max(0.0, context.remaining))
+        size = sum(file.file.bytes * wanted[name] for name, file in located.items())
+        async with self._room.taken(size, seconds):
+            try:
+                async with asyncio.timeout(seconds):
+                    read = {name: _data(file, await self._read(file)) for name, file in located.items()}
+            except TimeoutError as error:
+                raise DeadlineExceeded("the files of the input could not be read in time") from error
+            yield [_with_data(item, read) for item in items]
 
     async def _located(
         self, wanted: Counter[str], needed: frozenset[str], context: RequestContext

@@ -20,7 +20,7 @@ from caravan_agents.responses.assembly import Usage
 from caravan_agents.responses.attachments import Attachments
 from caravan_agents.responses.ids import item_id
 from caravan_agents.responses.items import Item
-from caravan_agents.responses.messages import Message, to_messages
+from caravan_agents.responses.messages import to_messages
 from caravan_agents.responses.request import ResponseRequest
 from caravan_agents.responses.resolving import lasting, resolve
 from caravan_agents.responses.sealing import Sealing
@@ -85,8 +85,11 @@ class Compactor:
         if not request.context_management:
             return None
         told = resolve(items, context.principal.tenant, self.sealing)
-        if len(told) == len(lasting(told)) or not due(request, await self._messages(request, told, context)):
+        if len(told) == len(lasting(told)):
             return None  # what users said is kept word for word: of that alone nothing could be left out
+        async with self._attachments.filled(told, request.input, context) as filled:
+            if not due(request, to_messages(filled, request.instructions)):
+                return None
         return await self.compact(request, items, context, credentials)
 
     async def compact(
@@ -100,12 +103,13 @@ class Compactor:
         SecretMissing, UpstreamFailed for a summary without words, and what :meth:`InferenceClient.ask` raises."""
         tenant = context.principal.tenant
         self.sealing.check()
-        told = await self._messages(request, resolve(items, tenant, self.sealing), context)
+        async with self._attachments.filled(resolve(items, tenant, self.sealing), request.input, context) as filled:
+            text = transcript(to_messages(filled, request.instructions))
         body: dict[str, Any] = {
             "model": request.model,
             "messages": [
                 {"role": "system", "content": _TASK},
-                {"role": "user", "content": f"<transcript>\n{transcript(told)}\n</transcript>"},
+                {"role": "user", "content": f"<transcript>\n{text}\n</transcript>"},
             ],
         }
         body |= {name: value for name in _PASSED if (value := getattr(request, name)) is not None}
@@ -118,11 +122,6 @@ class Compactor:
         sealed = self.sealing.seal(tenant, "compaction", text)
         item: Item = {"id": item_id("compaction"), "type": "compaction", "encrypted_content": sealed}
         return Compacted(item, [*lasting(items), item], usage)
-
-    async def _messages(
-        self, request: ResponseRequest, items: Sequence[Item], context: RequestContext
-    ) -> list[Message]:
-        return to_messages(await self._attachments.fill(items, request.input, context), request.instructions)
 
 
 def _read(answer: bytes) -> tuple[str, dict[str, Any] | None]:

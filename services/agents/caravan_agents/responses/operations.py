@@ -63,9 +63,9 @@ class Operations:
         request = read_request(_with_model(body))
         tenant = inbound.context.principal.tenant
         told = resolve(await self._items(tenant, request), tenant, self._compactor.sealing)
-        items = await self._attachments.fill(told, request.input, inbound.context)
         shape = None if request.text_format["type"] == "text" else request.text_format
-        tokens = counting.of_request(to_messages(items, request.instructions), request.tools, shape)
+        async with self._attachments.filled(told, request.input, inbound.context) as items:
+            tokens = counting.of_request(to_messages(items, request.instructions), request.tools, shape)
         return TokenCount(input_tokens=tokens, estimate=True).model_dump_json().encode()
 
     async def _compact(self, inbound: Inbound, sender: StreamSender) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from caravan_bus.inference import Asked
@@ -42,6 +43,8 @@ class Model:
         self._run = run
         self._credentials = credentials
         self._asked: Asked | None = None
+        self._files = AsyncExitStack()
+        """Memory for those of the last question: its body is kept until its answer is there."""
 
     async def ask(self, state: State, hosted: Sequence[Offered], accepted: Accepted) -> tuple[Asked, bytes]:
         """The beginning of the answer, and whose it is. A model that has no room for all of it is asked again with
@@ -62,9 +65,12 @@ class Model:
 
     async def leave(self) -> None:
         """Give up what is left of the last answer."""
-        if self._asked is not None:
-            asked, self._asked = self._asked, None
-            await self._parts.client.finish(asked)
+        try:
+            if self._asked is not None:
+                asked, self._asked = self._asked, None
+                await self._parts.client.finish(asked)
+        finally:
+            await self._files.aclose()
 
     async def _send(self, items: Sequence[Item], turn: int, hosted: Sequence[Offered]) -> Asked:
         """Returns once a worker accepted."""
@@ -74,7 +80,8 @@ class Model:
             # it has to answer in words now
             request, hosted = replace(request, tools=(), tool_choice="auto"), ()
         resolved = resolve(items, self._context.principal.tenant, self._parts.compactor.sealing)
-        told = await self._parts.attachments.fill(resolved, request.input, self._context)
+        filled = self._parts.attachments.filled(resolved, request.input, self._context)
+        told = await self._files.enter_async_context(filled)
         body = chat_body(request, to_messages(told, request.instructions), hosted, first=turn == 0)
         context = self._context
         if self._run is not None:

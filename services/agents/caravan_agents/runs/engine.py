@@ -210,6 +210,7 @@ class Engine:
         if self._run is not None:
             context = replace(context, idempotency_key=f"{self._run.id}.{self.state.turn}.compaction")
         compactor = self._parts.compactor
+        await self._model.leave()  # its files are read again, and there is no memory for them twice
         for pause in pauses(0.2, 5.0):
             try:
                 made = await compactor.between_turns(self._request, self.state.said, context, self._credentials)
