@@ -141,7 +141,7 @@ async def test_what_a_caller_hears_is_what_is_recorded(scene: Scene) -> None:
     (recording,) = await scene.recorded(1)
     assert recording.answer == heard == b"one two end"
     assert [piece.data for piece in recording.pieces] == [b"one ", b"two "]
-    assert recording.pieces[1].ms - recording.pieces[0].ms == pytest.approx(30, abs=25)
+    assert 5 < recording.pieces[1].ms - recording.pieces[0].ms < 5_000, "some 30 ms, when nothing else runs"
     assert (recording.tenant, recording.provider, recording.model, recording.shown_model) == ("acme", "p", "m", "p/m")
     assert recording.request == {"model": "p/m", "messages": []}
 

@@ -12,6 +12,7 @@ from caravan_bus.registry_view import RegistryView
 from caravan_bus.requests import Requester
 from caravan_contracts import subjects as s
 from caravan_contracts.context import Principal, RequestContext
+from caravan_contracts.errors import NotFound
 from caravan_contracts.registry import (
     Changed,
     ChangeFact,
@@ -93,6 +94,20 @@ class Bench:
         if wait:
             await self.eventually(self.answers)
         return running
+
+    async def seeded(self, stack: str = "providers: []") -> Registry:
+        """The same, and wait until what the stack says is there: before that it answers from what Redis has, if
+        PostgreSQL lets it wait."""
+        running = await self.registry(stack)
+        await self.eventually(self._writable)
+        return running
+
+    async def _writable(self) -> bool:
+        try:
+            await self.delete(ResourceKind.PROVIDER, "nobody")
+        except NotFound:
+            return True
+        return False
 
     async def answers(self) -> bool:
         await self.snapshot()

@@ -24,7 +24,7 @@ models:
 
 
 async def test_a_registry_begins_with_its_stack(bench: Bench) -> None:
-    await bench.registry(STACK)
+    await bench.seeded(STACK)
     revision, rows = await bench.snapshot()
     assert revision == 1
     assert list(rows) == ["default/model/house", "default/provider/a", "default/provider/b"]
@@ -33,26 +33,26 @@ async def test_a_registry_begins_with_its_stack(bench: Bench) -> None:
 
 
 async def test_starting_again_changes_nothing_and_keeps_what_workers_said(bench: Bench) -> None:
-    first = await bench.registry(STACK)
+    first = await bench.seeded(STACK)
     await bench.report("b", "m")
     before = await bench.snapshot()
     await first.stop()
-    await bench.registry(STACK)
+    await bench.seeded(STACK)
     assert await bench.snapshot() == before
 
 
 async def test_several_replicas_may_start_at_once(bench: Bench) -> None:
-    await asyncio.gather(*(bench.registry(STACK) for _ in range(4)))
+    await asyncio.gather(*(bench.seeded(STACK) for _ in range(4)))
     assert (await bench.snapshot())[0] == 1
 
 
 async def test_a_new_file_replaces_the_old_one_and_leaves_what_was_put_at_run_time(bench: Bench) -> None:
-    first = await bench.registry(STACK)
+    first = await bench.seeded(STACK)
     await bench.put_provider("mine")
     await bench.put_provider("a", base_url="http://changed")
     await bench.report("b", "m")
     await first.stop()
-    await bench.registry("""
+    await bench.seeded("""
 providers:
   - {id: a, type: remote::openai}
   - {id: c, type: remote::vllm}
@@ -63,7 +63,7 @@ providers:
 
 
 async def test_what_stands_in_the_file_is_taken_out_there(bench: Bench) -> None:
-    await bench.registry(STACK)
+    await bench.seeded(STACK)
     with pytest.raises(Conflict, match="stack file"):
         await bench.delete(ResourceKind.PROVIDER, "a")
     with pytest.raises(Conflict, match="stack file"):
@@ -71,10 +71,10 @@ async def test_what_stands_in_the_file_is_taken_out_there(bench: Bench) -> None:
 
 
 async def test_a_provider_id_that_a_tenant_has_is_left_to_it(bench: Bench) -> None:
-    first = await bench.registry()
+    first = await bench.seeded()
     await bench.put_provider("a", Principal("acme", "bob", ("admin",)))
     await first.stop()
-    await bench.registry(STACK)
+    await bench.seeded(STACK)
     assert list((await bench.snapshot())[1]) == ["acme/provider/a", "default/provider/b"]
 
 
