@@ -29,7 +29,7 @@ def up(
     ] = None,
     data_dir: DataDirOption = None,
     scale: Annotated[
-        list[str] | None, typer.Option(metavar="SERVICE=N", help="Processes of a service, as in inference=3.")
+        list[str] | None, typer.Option(metavar="SERVICE=N", help="Processes of a service, as in inference=3; 0 = none.")
     ] = None,
     no_local_model: Annotated[
         bool, typer.Option("--no-local-model", help="Don't load the chat model and the embedder that come with it.")

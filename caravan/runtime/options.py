@@ -11,6 +11,8 @@ from caravan import defaults
 from caravan.errors import StartError
 
 MOST_WORKERS = 64
+NEEDED = ("gateway", "registry")
+"""Services of which there is one at least."""
 LOCAL_PROVIDERS = ("inline::llama-cpp", "inline::onnx-embeddings")
 
 
@@ -26,7 +28,7 @@ class MeshOptions:
     stack: str = "starter"
     """Path of a stack file or the name of a ready-made one."""
     scale: Mapping[str, int] = field(default_factory=dict)
-    """Processes per service, 1 unless named."""
+    """Processes per service, 1 unless named; 0 = none, of a service that runs elsewhere or is not wanted."""
     local_model: bool = True
 
 
@@ -36,9 +38,10 @@ def parse_scale(texts: Iterable[str], known: Iterable[str]) -> dict[str, int]:
     scale: dict[str, int] = {}
     for part in (part.strip() for text in texts for part in text.split(",")):
         name, equals, count = part.partition("=")
-        if not equals or not count.isdecimal() or not 1 <= int(count) <= MOST_WORKERS:
+        least = 1 if name in NEEDED else 0
+        if not equals or not count.isdecimal() or not least <= int(count) <= MOST_WORKERS:
             raise StartError(
-                f"--scale {part!r}: write SERVICE=NUMBER with a number from 1 to {MOST_WORKERS}, as in "
+                f"--scale {part!r}: write SERVICE=NUMBER with a number from {least} to {MOST_WORKERS}, as in "
                 "`--scale inference=3 --scale gateway=2`."
             )
         if name not in names:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.cancel.books import Books
 from tests.cancel.table import stack
-from tests.mesh.running import RunningMesh
+from tests.mesh.running import RESPONSES, RunningMesh
 from tests.upstream.scripted import ScriptedUpstream
 
 
@@ -23,7 +23,9 @@ def upstream() -> Iterator[ScriptedUpstream]:
 
 @pytest.fixture(scope="package")
 def mesh(upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
-    made = RunningMesh(tmp_path_factory.mktemp("cancel"), upstream, scale="gateway=2", stack=stack(upstream.url))
+    made = RunningMesh(
+        tmp_path_factory.mktemp("cancel"), upstream, scale=f"gateway=2,{RESPONSES}", stack=stack(upstream.url)
+    )
     made.start()
     yield made
     made.stop()

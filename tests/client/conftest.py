@@ -11,7 +11,7 @@ from openai import AsyncOpenAI
 
 from caravan.client import Caravan
 from tests.client.plain import Plain
-from tests.mesh.running import RunningMesh
+from tests.mesh.running import RESPONSES, RunningMesh
 from tests.upstream.scripted import ScriptedUpstream
 
 SMALL = {"CARAVAN_DRAIN_SECONDS": "5", "CARAVAN_AGENTS_RESPONSES_AT_ONCE": "24"}
@@ -27,7 +27,9 @@ def upstream() -> Iterator[ScriptedUpstream]:
 
 @pytest.fixture(scope="package")
 def mesh(upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
-    made = RunningMesh(tmp_path_factory.mktemp("client"), upstream, scale="inference=2,agents=2", environment=SMALL)
+    made = RunningMesh(
+        tmp_path_factory.mktemp("client"), upstream, scale=f"inference=2,agents=2,{RESPONSES}", environment=SMALL
+    )
     made.start()
     yield made
     made.stop()

@@ -3,7 +3,6 @@ they can be counted and can fail; `test_end_to_end` has real ones."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,12 +35,8 @@ def upstream() -> Iterator[Searcher]:
 
 @pytest.fixture(scope="module")
 def mesh(upstream: Searcher, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
-    """Without a vector service of its own: its package has nothing to run here."""
-    hidden = tmp_path_factory.mktemp("hidden")
-    (hidden / "caravan_vector").mkdir()
-    (hidden / "caravan_vector" / "__init__.py").touch()
-    path = os.pathsep.join([str(hidden), *filter(None, [os.environ.get("PYTHONPATH")])])
-    with small(tmp_path_factory.mktemp("search"), upstream, "agents=2", PYTHONPATH=path) as made:
+    """Without a vector service of its own."""
+    with small(tmp_path_factory.mktemp("search"), upstream, "agents=2,vector=0") as made:
         yield made
 
 

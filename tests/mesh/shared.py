@@ -105,11 +105,11 @@ def keeping_upstream() -> Iterator[NumberedUpstream]:
 @pytest.fixture(scope="session")
 def keeping_mesh(keeping_upstream: NumberedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
     """For what tenants keep in it: two gateways, two workers, two agents services, two tenants."""
-    from tests.mesh.running import STACK
+    from tests.mesh.running import RESPONSES, STACK
     from tests.mesh.tenants import two_tenants
 
     stack = (STACK + CACHES.lstrip("\n")).format(url=keeping_upstream.url, slots="")
-    scale = "gateway=2,agents=2,inference=2"
+    scale = f"gateway=2,agents=2,inference=2,{RESPONSES}"
     yield _ends.enter_context(two_tenants(tmp_path_factory.mktemp("keeping"), keeping_upstream, scale, stack))
     _ends.close()
 
@@ -151,7 +151,7 @@ def acting_mesh(
 ) -> Iterator[RunningMesh]:
     """For responses that act: MCP servers at 127.0.0.1, a search engine, webhooks of the tenant of ROOT. Two gateways,
     two agents services, two tenants."""
-    from tests.mesh.running import STACK
+    from tests.mesh.running import RESPONSES, STACK
     from tests.mesh.tenants import two_tenants
     from tests.search.engines import KEY
     from tests.tools.real import running, server
@@ -170,6 +170,6 @@ def acting_mesh(
             "CARAVAN_AGENTS_SEARCH_KEY": KEY,
             "HOOK_SECRET": SECRET,
         }
-        scale = "gateway=2,agents=2"
+        scale = f"gateway=2,agents=2,{RESPONSES}"
         yield _ends.enter_context(two_tenants(folder, acting_upstream, scale, stack, **environment))
         _ends.close()

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 from openai import OpenAI, RateLimitError
 
-from tests.mesh.running import RunningMesh
+from tests.mesh.running import CHATS, RunningMesh
 from tests.upstream.anthropic import ScriptedAnthropic
 from tests.upstream.scripted import ScriptedUpstream
 
@@ -34,6 +34,7 @@ def claude(anthropic: ScriptedAnthropic, tmp_path_factory: pytest.TempPathFactor
     mesh = RunningMesh(
         tmp_path_factory.mktemp("any-llm"),
         cast(ScriptedUpstream, anthropic),
+        scale=CHATS,
         stack=STACK.format(url=anthropic.url),
         environment={"CLAUDE_KEY": "house-key"},
     )

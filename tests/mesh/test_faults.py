@@ -9,7 +9,7 @@ import httpx2 as httpx
 import pytest
 from openai import APIError, AsyncOpenAI
 
-from tests.mesh.running import RunningMesh
+from tests.mesh.running import RESPONSES, RunningMesh
 from tests.upstream.scripted import ScriptedUpstream
 
 pytestmark = pytest.mark.chaos
@@ -18,7 +18,7 @@ HELLO = [{"role": "user", "content": "hello"}]
 
 @pytest.fixture(scope="module")
 def big(upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
-    made = RunningMesh(tmp_path_factory.mktemp("faults"), upstream, scale="inference=3,gateway=2")
+    made = RunningMesh(tmp_path_factory.mktemp("faults"), upstream, scale=f"inference=3,gateway=2,{RESPONSES}")
     made.start()
     yield made
     made.stop()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from openai import OpenAI
 
-from tests.mesh.running import RunningMesh
+from tests.mesh.running import CHATS, RunningMesh
 from tests.upstream.scripted import ScriptedUpstream
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(120)]
@@ -23,7 +23,7 @@ providers:
   - {{id: local, type: "inline::llama-cpp", config: {{threads: 1}}}}
   - {{id: minilm, type: "inline::onnx-embeddings"}}
 """
-    made = RunningMesh(tmp_path_factory.mktemp("local"), upstream, local_model=True, stack=stack)
+    made = RunningMesh(tmp_path_factory.mktemp("local"), upstream, scale=CHATS, local_model=True, stack=stack)
     made.start()
     yield made
     made.stop()

@@ -11,7 +11,7 @@ import httpx2 as httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.mesh.running import RunningMesh
+from tests.mesh.running import RESPONSES, RunningMesh
 from tests.upstream.scripted import ScriptedUpstream
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -63,7 +63,7 @@ def traced(
     upstream: ScriptedUpstream, collector: Collector, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningMesh]:
     environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "200"}
-    made = RunningMesh(tmp_path_factory.mktemp("traced"), upstream, environment=environment)
+    made = RunningMesh(tmp_path_factory.mktemp("traced"), upstream, scale=RESPONSES, environment=environment)
     made.start()
     yield made
     made.stop()

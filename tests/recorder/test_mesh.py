@@ -25,7 +25,7 @@ from caravan_recorder import cassette
 from caravan_recorder.cassette import Outcome
 from openai import OpenAI
 
-from tests.mesh.running import RunningMesh
+from tests.mesh.running import CHATS, RESPONSES, RunningMesh
 from tests.upstream.scripted import ScriptedUpstream
 
 HELLO = [{"role": "user", "content": "How is the weather in Paris?"}]
@@ -97,7 +97,7 @@ def upstream() -> Iterator[PacedUpstream]:
 
 @pytest.fixture(scope="module")
 def mesh(upstream: PacedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
-    made = RunningMesh(tmp_path_factory.mktemp("recorded"), upstream)
+    made = RunningMesh(tmp_path_factory.mktemp("recorded"), upstream, scale=RESPONSES)
     made.start()
     yield made
     made.stop()
@@ -312,7 +312,7 @@ models:
   - {{id: up/plain, provider: up, provider_model_id: plain, aliases: [nickname]}}
 """
     left_out = {"CARAVAN_INFERENCE_EXCLUDE": "remote::openai-compatible"}
-    alone = RunningMesh(tmp_path, upstream, stack=stack, environment=left_out)
+    alone = RunningMesh(tmp_path, upstream, scale=CHATS, stack=stack, environment=left_out)
     path = tmp_path / "made.jsonl"
     made = cassette.streamed("plain", {"model": "up/plain", "messages": HELLO, "tools": TOOLS}, [])
     cassette.write(path, [made])

@@ -23,7 +23,7 @@ from caravan_storage.postgres import Postgres, PostgresOptions
 from openai import OpenAI
 from openai.types.responses import Response
 
-from tests.mesh.running import RunningMesh
+from tests.mesh.running import RESPONSES, RunningMesh
 from tests.responses.machine import follow
 from tests.runs.small import database_url, hosts, rows, small
 from tests.runs.waiting import ended
@@ -57,7 +57,7 @@ def mesh(
         "CARAVAN_TEST_CLOCKS": str(folder),
         "PYTHONPATH": path,
     }
-    with small(folder, upstream, "agents=2", **environment) as made:
+    with small(folder, upstream, f"agents=2,{RESPONSES}", **environment) as made:
         assert (folder / "ahead").exists(), "the clocks are wrong"
         yield made
 

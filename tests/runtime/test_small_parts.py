@@ -28,9 +28,10 @@ SERVICES = ("gateway", "registry", "inference")
 def test_scale_is_read_in_both_spellings() -> None:
     assert parse_scale(["inference=3", "gateway=2"], SERVICES) == {"inference": 3, "gateway": 2}
     assert parse_scale(["inference=3,gateway=2"], SERVICES) == {"inference": 3, "gateway": 2}
+    assert parse_scale(["inference=0"], SERVICES) == {"inference": 0}
 
 
-@pytest.mark.parametrize("text", ["inference", "inference=", "inference=x", "inference=0", "inference=-1", "camel=2"])
+@pytest.mark.parametrize("text", ["inference", "inference=", "inference=x", "gateway=0", "inference=-1", "camel=2"])
 def test_a_scale_that_means_nothing_is_refused(text: str) -> None:
     with pytest.raises(StartError, match="--scale"):
         parse_scale([text], SERVICES)

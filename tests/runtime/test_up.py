@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from caravan.runtime import DataDir, services, state
+from tests.mesh.running import CHATS
 from tests.runtime.waiting import alive, eventually
 
 pytestmark = pytest.mark.skipif(
@@ -93,7 +94,7 @@ def test_detach_status_and_down(folder: Path) -> None:
 
 async def launch(folder: Path) -> asyncio.subprocess.Process:
     process = await asyncio.create_subprocess_exec(
-        *up_arguments(folder), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+        *up_arguments(folder, "--scale", CHATS), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
     )
     await eventually(lambda: ready(folder), 40)
     return process
@@ -103,7 +104,7 @@ async def launch(folder: Path) -> asyncio.subprocess.Process:
 async def test_no_end_of_the_launcher_leaves_anything_running(folder: Path, number: signal.Signals) -> None:
     launcher = await launch(folder)
     children = pids(folder)
-    assert len(children) == 9
+    assert len(children) == 6
     launcher.send_signal(number)
     status = await asyncio.wait_for(launcher.wait(), 40)
     assert status == (-number if number == signal.SIGKILL else 0)

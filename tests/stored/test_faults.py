@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from openai import APIConnectionError, APIStatusError, OpenAI
 
-from tests.mesh.running import RunningMesh
+from tests.mesh.running import RESPONSES, RunningMesh
 from tests.stored.upstream import NumberedUpstream
 
 pytestmark = [pytest.mark.chaos, pytest.mark.slow]
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def mortal(upstream: NumberedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
-    made = RunningMesh(tmp_path_factory.mktemp("mortal"), upstream)
+    made = RunningMesh(tmp_path_factory.mktemp("mortal"), upstream, scale=RESPONSES)
     made.start()
     yield made
     made.stop()
