@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from pydantic import BaseModel
 
 from caravan_contracts import conversations as co
@@ -21,6 +23,7 @@ def row(
     summary: str,
     service: str = REGISTRY,
 ) -> Channel:
+    """A verb of `service`, which any of its processes answers."""
     return Channel(
         name=f"{service}.{verb}",
         address=s.request(service, verb),
@@ -34,11 +37,23 @@ def row(
     )
 
 
-def agents(verb: str, request: type[BaseModel], reply: type[BaseModel], summary: str) -> Channel:
-    return row(verb, (GATEWAY,), request, reply, summary, AGENTS)
+def _of(
+    service: str,
+    verb: str,
+    request: type[BaseModel],
+    reply: type[BaseModel],
+    summary: str,
+    publishers: tuple[str, ...] = (GATEWAY,),
+) -> Channel:
+    return row(verb, publishers, request, reply, summary, service)
+
+
+agents = partial(_of, AGENTS)
+"""A verb of the agents service, which the gateway asks."""
 
 
 def conversations() -> list[Channel]:
+    """Those of conversations."""
     return [
         agents("create_conversation", co.CreateConversation, co.Conversation, "a new conversation"),
         agents("get_conversation", co.GetConversation, co.Conversation, "one conversation, without its items"),
@@ -52,6 +67,7 @@ def conversations() -> list[Channel]:
 
 
 def prompts() -> list[Channel]:
+    """Those of prompts."""
     return [
         agents("create_prompt", p.CreatePrompt, p.Prompt, "a new prompt"),
         agents("get_prompt", p.GetPrompt, p.Prompt, "one version of a prompt"),
@@ -66,14 +82,8 @@ def prompts() -> list[Channel]:
 
 
 def files() -> list[Channel]:
-    def one(
-        verb: str,
-        request: type[BaseModel],
-        reply: type[BaseModel],
-        summary: str,
-        publishers: tuple[str, ...] = (GATEWAY,),
-    ) -> Channel:
-        return row(verb, publishers, request, reply, summary, FILES)
+    """Those of the files service."""
+    one = partial(_of, FILES)
 
     return [
         one("begin_file", f.BeginFile, f.Place, "a place in the object store for a new file"),
@@ -94,14 +104,8 @@ def files() -> list[Channel]:
 
 
 def vectors() -> list[Channel]:
-    def one(
-        verb: str,
-        request: type[BaseModel],
-        reply: type[BaseModel],
-        summary: str,
-        publishers: tuple[str, ...] = (GATEWAY,),
-    ) -> Channel:
-        return row(verb, publishers, request, reply, summary, VECTOR)
+    """Those of the vector service."""
+    one = partial(_of, VECTOR)
 
     return [
         one("create_store", v.CreateStore, v.VectorStore, "a new vector store"),
