@@ -18,6 +18,7 @@ from caravan_vector.indexes.opened import Indexes
 from caravan_vector.models.embedding import Embedder, Vector
 from caravan_vector.searching import ranking
 from caravan_vector.stores.store import StoreTable
+from caravan_vector.texts import storable, storable_json
 
 _EMBED_SECONDS: Final = 8.0
 _LONGEST_METADATA: Final = 16 * 1024
@@ -70,12 +71,16 @@ class RawService:
     async def delete(self, asked: v.DeleteChunks, context: RequestContext) -> v.Deleted:
         """Take documents out; nothing happens for those that are not there."""
         store = await self._stores.use(context.principal.tenant, asked.store)
-        names = [raw_name(document) for document in asked.documents]
+        names = [raw_name(document) for document in asked.documents if storable(document)]
         await self._indexes.get(store.provider).remove(store.tenant, store.id, names)
         return v.Deleted(id=store.id)
 
 
 def _chunk(chunk: v.RawChunk, place: int) -> Chunk:
+    for name in ("chunk_id", "document_id", "metadata"):
+        if not storable_json(getattr(chunk, name)):
+            where = f"chunks[{place}].{name}"
+            raise InvalidRequest(f"{where} has characters that cannot be kept", param=where)
     if len(chunk.model_dump_json(include={"metadata"}).encode()) > _LONGEST_METADATA:
         where = f"chunks[{place}].metadata"
         raise InvalidRequest(f"{where} may have {_LONGEST_METADATA} bytes", param=where)

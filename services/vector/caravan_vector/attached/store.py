@@ -116,11 +116,11 @@ class FileTable:
     async def set_attributes(self, store: Store, file: str, attributes: dict[str, Any]) -> Any:
         """Replace them; the row."""
         async with self._postgres.acquire() as connection:
+            found = await _find(connection, store, file)
             row = await connection.fetchrow(
-                f"UPDATE vector_files f SET attributes = $3 "  # noqa: S608 - literals of ours
-                f"WHERE f.store = $1 AND f.id = $2 AND f.status <> 'removing' RETURNING {FILE}",
-                store.number,
-                file,
+                f"UPDATE vector_files f SET attributes = $2 "  # noqa: S608 - literals of ours
+                f"WHERE f.number = $1 AND f.status <> 'removing' RETURNING {FILE}",
+                found["number"],
                 attributes,
             )
         if row is None:
@@ -130,11 +130,11 @@ class FileTable:
     async def hide(self, store: Store, file: str) -> int:
         """From now on nobody sees it, and whoever reads it stops; its number."""
         async with self._postgres.acquire() as connection:
+            row = await _find(connection, store, file)
             number: int | None = await connection.fetchval(
                 "UPDATE vector_files SET status = 'removing', epoch = epoch + 1 "
-                "WHERE store = $1 AND id = $2 AND status <> 'removing' RETURNING number",
-                store.number,
-                file,
+                "WHERE number = $1 AND status <> 'removing' RETURNING number",
+                row["number"],
             )
         if number is None:
             raise no_file(file, store.id)

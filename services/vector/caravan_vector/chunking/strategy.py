@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from caravan_vector.texts import storable
 
 AUTO_SIZE = 800
 AUTO_OVERLAP = 400
+
+
+def _storable(text: str) -> str:
+    if not storable(text):
+        raise ValueError("it has characters that cannot be kept")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_storable)]
 
 
 class Sizes(BaseModel):
@@ -38,9 +49,9 @@ class ContextualSizes(Sizes):
 
     max_chunk_size_tokens: int = Field(700, ge=100, le=4096)
     chunk_overlap_tokens: int = Field(350, ge=0)
-    model_id: str | None = Field(None, min_length=1, max_length=256)
+    model_id: Text | None = Field(None, min_length=1, max_length=256)
     """None = the one of the installation."""
-    context_prompt: str | None = Field(None, min_length=1, max_length=16_384)
+    context_prompt: Text | None = Field(None, min_length=1, max_length=16_384)
     """With the marks of :mod:`caravan_vector.chunking.contextual`; None = its own."""
     timeout: float = Field(30.0, gt=0, le=600)
     """Seconds of one question."""
