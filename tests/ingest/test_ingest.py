@@ -254,7 +254,7 @@ async def test_contexts_are_written_before_chunks_and_asked_for_again(house: Hou
 async def test_indexes_are_made_ready_once_files_came(house: House) -> None:
     store = await house.store(file_ids=[await house.add(WHALES)])
     await house.work()
-    assert [each.id for each in await house.table.unsettled()] == [store]
+    assert [each.id for each, _ in await house.table.unsettled()] == [store]
     await house.sweeper.settle()
     assert list(await house.table.unsettled()) == []
 

@@ -26,6 +26,7 @@ _SERVER_TROUBLE = (
     OSError,
     TimeoutError,
     pg.PostgresConnectionError,  # class 08
+    pg.TransactionRollbackError,  # class 40: it got into a deadlock with another, and may be tried again
     pg.InsufficientResourcesError,  # class 53: too many connections, disk full, out of memory
     pg.OperatorInterventionError,  # class 57: shutting down, starting up, cancelled
     pg.ReadOnlySQLTransactionError,  # a standby that has not been promoted

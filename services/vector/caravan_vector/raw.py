@@ -44,6 +44,7 @@ class RawService:
         index = self._indexes.get(store.provider)
         chunks = [_chunk(chunk, place) for place, chunk in enumerate(asked.chunks)]
         await index.put(store.tenant, store.id, chunks)
+        await self._stores.unsettle(store.number)
         for document, given in attributes.items():
             await index.set_attributes(store.tenant, store.id, raw_name(document), given)
         return v.Inserted(count=len(chunks))

@@ -78,6 +78,8 @@ class Sweeper:
                 await step()
             except CaravanError as error:
                 log.info("not everything was swept: %s", error.message)
+            except Exception:
+                log.exception("not everything was swept")
             await asyncio.sleep(self._every * random.uniform(0.8, 1.2))
 
     async def sweep(self) -> None:
@@ -89,9 +91,13 @@ class Sweeper:
 
     async def settle(self) -> None:
         """Make ready for searches what files came into. Raises DependencyDown."""
-        for store in await self._stores.unsettled():
-            await self._indexes.get(store.provider).settle(store.tenant, store.id)
-            await self._stores.settled(store.number)
+        for store, version in await self._stores.unsettled():
+            try:
+                await self._indexes.get(store.provider).settle(store.tenant, store.id)
+            except CaravanError as error:  # its own trouble, which must not keep the others
+                log.info("a vector store is made ready later: %s", error.message, extra={"store": store.id})
+            else:
+                await self._stores.settled(store.number, version)
 
     async def forget(self, gone: FilesRemoved) -> None:
         """Files that are there no more are in no store any more. Raises DependencyDown."""

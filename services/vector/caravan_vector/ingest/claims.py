@@ -14,7 +14,7 @@ from caravan_contracts.context import Principal
 from caravan_contracts.vectors import FailureCode
 from caravan_storage.postgres import Postgres
 
-from caravan_vector.stores.rows import STORE, Store, store
+from caravan_vector.stores.rows import STORE, UNSETTLE, Store, store
 
 LEASE_SECONDS: Final = 15.0
 """How long a file belongs to a worker that says nothing."""
@@ -36,11 +36,7 @@ UPDATE vector_files SET chunks = $3, bytes = $4, done = $5, lost = 0, troubled =
     lease = now() + make_interval(secs => $6) {_OURS} RETURNING true
 """  # noqa: S608 - literals of ours
 _FINISH: Final = f"""
-WITH f AS (
-    UPDATE vector_files SET status = 'completed', left_over = false, lease = '-infinity' {_OURS}
-    RETURNING store, attributes
-), s AS (UPDATE vector_stores SET unsettled = true FROM f WHERE vector_stores.number = f.store)
-SELECT attributes FROM f
+UPDATE vector_files SET status = 'completed', left_over = false, lease = '-infinity' {_OURS} RETURNING attributes
 """  # noqa: S608 - literals of ours
 _FAIL: Final = f"""
 UPDATE vector_files SET status = 'failed', error = $3, reason = $4, lease = '-infinity' {_OURS} RETURNING true
@@ -151,6 +147,8 @@ class Claims:
     async def finish(self, claim: Claim) -> dict[str, Any] | None:
         """It is read: its attributes as they are by now. None when it is not ours any more."""
         async with self._postgres.acquire() as connection:
+            # by itself, and first: whoever attaches files locks the store before them
+            await connection.execute(UNSETTLE, claim.store.number)
             attributes: dict[str, Any] | None = await connection.fetchval(_FINISH, claim.number, claim.epoch)
         return attributes
 

@@ -11,7 +11,7 @@ from caravan_storage.postgres import Connection, Postgres
 from caravan_vector.errors import expired, no_store
 from caravan_vector.ids import known
 from caravan_vector.paging import page_of
-from caravan_vector.stores.rows import COUNTS, STORE, Store, store, vector_store
+from caravan_vector.stores.rows import COUNTS, STORE, UNSETTLE, Store, store, vector_store
 
 _MAKE: Final = """
 INSERT INTO vector_stores (tenant, id, state, name, description, metadata, expires_days, provider, model, dimension,
@@ -152,20 +152,28 @@ class StoreTable:
             await connection.execute("DELETE FROM vector_files WHERE store = $1", number, timeout=120.0)
             await connection.execute("UPDATE vector_stores SET emptied = true WHERE number = $1", number)
 
-    async def unsettled(self) -> Sequence[Store]:
-        """Stores that got files, and get none just now."""
+    async def unsettle(self, number: int) -> None:
+        """Something came into it that is no file."""
+        async with self._postgres.acquire() as connection:
+            await connection.execute(UNSETTLE, number)
+
+    async def unsettled(self) -> Sequence[tuple[Store, str]]:
+        """Stores that something came into, and that get no file just now; with the version of the row of each."""
         async with self._postgres.acquire() as connection:
             rows = await connection.fetch(
-                f"SELECT {STORE} FROM vector_stores s WHERE s.unsettled AND s.state = 'ready' "  # noqa: S608 - literals of ours
+                f"SELECT {STORE}, s.xmin::text AS version FROM vector_stores s WHERE s.unsettled AND s.state = 'ready' "  # noqa: S608 - literals of ours
                 "AND NOT EXISTS (SELECT 1 FROM vector_files f WHERE f.store = s.number AND f.status = 'in_progress') "
                 "ORDER BY s.number LIMIT 100"
             )
-        return [store(row) for row in rows]
+        return [(store(row), row["version"]) for row in rows]
 
-    async def settled(self, number: int) -> None:
-        """Its index is ready for searches, for what it has."""
+    async def settled(self, number: int, version: str) -> None:
+        """Its index is ready for searches, for what it had when its row was of this version; later ones stay as they
+        are."""
         async with self._postgres.acquire() as connection:
-            await connection.execute("UPDATE vector_stores SET unsettled = false WHERE number = $1", number)
+            await connection.execute(
+                "UPDATE vector_stores SET unsettled = false WHERE number = $1 AND xmin::text = $2", number, version
+            )
 
 
 async def _find(

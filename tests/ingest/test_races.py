@@ -1,0 +1,100 @@
+"""What happens to the same rows at the same time, and what goes wrong after something was promised."""
+
+from __future__ import annotations
+
+import asyncio
+import pytest
+from caravan_contracts import vectors as v
+from caravan_contracts.errors import DependencyDown
+
+from tests.ingest.house import DIMENSION, House
+from tests.ingest.test_service import BREAD, WHALES
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
+
+async def test_a_file_ends_while_it_is_attached_again(house: House) -> None:
+    """Whoever attaches locks the store, then its files; whoever has read a file must not do it the other way round."""
+    file = await house.add(WHALES)
+    store = await house.store(file_ids=[file])
+    number = await house.sql("SELECT number FROM vector_files")
+    claim = await house.claims.take(number)
+    assert claim is not None
+    async with house.postgres.transaction() as connection:
+        await connection.execute("SELECT FROM vector_stores WHERE id = $1 FOR UPDATE", store)
+        finishing = asyncio.create_task(house.claims.finish(claim))
+        waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        while not await house.sql(waits) and not finishing.done():
+            await asyncio.sleep(0.01)
+        await connection.execute("UPDATE vector_files SET attributes = '{}' WHERE number = $1", number)
+    assert await finishing == {}
+    assert (await house.file(store, file)).status == "completed"
+
+
+async def test_a_deadlock_is_tried_again(house: House) -> None:
+    """PostgreSQL ends one of two that wait for each other; that one may come again."""
+    await house.store(file_ids=[await house.add(WHALES), await house.add(BREAD)])
+    change = "UPDATE vector_files SET seen = now() WHERE filename = 'notes.txt' AND id = $1"
+    one, other = await house.sql("SELECT array_agg(id) FROM vector_files")
+    first = asyncio.Barrier(2)
+
+    async def cross(*files: str) -> None:
+        async with house.postgres.transaction() as connection:
+            await connection.execute(change, files[0])
+            await first.wait()
+            await connection.execute(change, files[1])
+
+    results = await asyncio.gather(cross(one, other), cross(other, one), return_exceptions=True)
+    (failed,) = [result for result in results if result is not None]
+    assert isinstance(failed, DependencyDown)
+    assert failed.retryable
+
+
+async def test_sweeps_go_on_after_what_nobody_foresaw(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    swept = asyncio.Event()
+
+    async def fail() -> None:
+        if tries:
+            swept.set()
+        tries.append(1)
+        raise ZeroDivisionError
+
+    tries: list[int] = []
+    monkeypatch.setattr(house.sweeper, "sweep", fail)
+    monkeypatch.setattr(house.sweeper, "_every", 0.01)
+    running = asyncio.create_task(house.sweeper.run())
+    try:
+        async with asyncio.timeout(30):
+            await swept.wait()
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+
+
+async def test_what_comes_while_a_store_is_made_ready_is_not_forgotten(house: House) -> None:
+    store = await house.store(file_ids=[await house.add(WHALES)])
+    await house.work()
+    ((row, version),) = await house.table.unsettled()
+    await house.attach(store, await house.add(BREAD))
+    await house.work()
+    await house.table.settled(row.number, version)
+    ((again, version),) = await house.table.unsettled()
+    assert again.id == store
+    await house.table.settled(again.number, version)
+    assert await house.table.unsettled() == []
+
+
+async def test_raw_chunks_make_a_store_unsettled(house: House) -> None:
+    store = await house.store()
+    chunk = v.RawChunk(chunk_id="c", document_id="d", text=WHALES, embedding=[1.0] * DIMENSION)
+    await house.raw.insert(v.InsertChunks(store=store, chunks=[chunk]), house.context)
+    assert [each.id for each, _ in await house.table.unsettled()] == [store]
+
+
+async def test_a_store_that_cannot_be_made_ready_keeps_no_other(house: House) -> None:
+    broken = await house.store(file_ids=[await house.add(WHALES)])
+    await house.store(file_ids=[await house.add(WHALES)])
+    await house.work()
+    await house.sql("UPDATE vector_stores SET provider = 'gone' WHERE id = $1", broken)
+    await house.sweeper.settle()
+    assert [each.id for each, _ in await house.table.unsettled()] == [broken]
