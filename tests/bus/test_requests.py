@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
 from caravan_bus.requests import Requester
 from caravan_bus.transport import Message
 from caravan_contracts.context import RequestContext
-from caravan_contracts.errors import CaravanError, DeadlineExceeded, DependencyDown, RequestTooLarge, Unavailable
+from caravan_contracts.errors import (
+    CaravanError,
+    DeadlineExceeded,
+    DependencyDown,
+    InvalidRequest,
+    RequestTooLarge,
+    Unavailable,
+)
 from pydantic import BaseModel
 
 from tests.bus.lines import Line
@@ -38,6 +46,21 @@ async def test_what_is_asked_is_answered(line: Line) -> None:
         *(asking.ask("registry", "echo", Text(text=str(i)), Text, context()) for i in range(50))
     )
     assert [answer.text for answer in answers] == [str(i) for i in range(50)]
+    assert not asking._pending
+
+
+class Anything(BaseModel):
+    value: Any = None
+
+
+async def test_what_cannot_be_written_is_refused(line: Line) -> None:
+    asking = await requester(line)
+    nested: Any = 1
+    for _ in range(300):
+        nested = [nested]
+    for value in (nested, "half: \ud800"):
+        with pytest.raises(InvalidRequest, match="cannot be written as JSON"):
+            await asking.ask("registry", "echo", Anything(value=value), Anything, context())
     assert not asking._pending
 
 

@@ -227,6 +227,27 @@ async def test_what_is_found_is_what_was_inserted(gate: Door) -> None:
     }
 
 
+async def test_metadata_may_have_the_name_of_what_is_ours(gate: Door) -> None:
+    row = v.ScoredChunk(
+        chunk_id="c1", document_id="doc", text="hello", score=0.5, metadata={"chunk_metadata": "x", "document_id": "doc"}
+    )
+    gate.answers["query_chunks"] = lambda _: v.ChunkPage(data=[row])
+    done = await gate.send("POST", QUERY, {"vector_store_id": "vs_1", "query": "q"})
+    assert done.status_code == 200
+    assert done.json()["chunks"][0]["metadata"] == {"document_id": "doc", "chunk_metadata": "x"}
+
+
+@pytest.mark.parametrize("depth", [60, 120, 300])
+async def test_metadata_has_a_depth(gate: Door, depth: int) -> None:
+    nested: Any = 1
+    for _ in range(depth):
+        nested = {"a": [nested]}
+    done = await insert(gate, chunk(metadata=nested))
+    assert done.status_code == 400
+    assert "within each other" in done.json()["error"]["message"]
+    assert gate.asked == []
+
+
 async def test_documents_are_taken_out(gate: Door) -> None:
     done = await gate.send("POST", DELETE, {"vector_store_id": "vs_1", "document_ids": ["a", "b"]})
     assert (done.status_code, gate.last) == (204, v.DeleteChunks(store="vs_1", documents=["a", "b"]))

@@ -13,10 +13,12 @@ from caravan_contracts.errors import (
     CaravanError,
     DeadlineExceeded,
     DependencyDown,
+    InvalidRequest,
     RequestTooLarge,
     Unavailable,
 )
 from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from caravan_bus.transport import Message, Subscription, Transport, encode_headers
 
@@ -56,8 +58,9 @@ class Requester:
         timeout: float = 5.0,
     ) -> Reply:
         """Send `request` to any worker of `service`. Raises the service's error, Unavailable when nobody serves it,
-        DeadlineExceeded after `timeout` seconds (or the request's deadline, if that is nearer), RequestTooLarge, and
-        DependencyDown when the line broke meanwhile: then nobody knows whether it was done."""
+        DeadlineExceeded after `timeout` seconds (or the request's deadline, if that is nearer), RequestTooLarge,
+        InvalidRequest for what is no JSON (too deep, half characters), and DependencyDown when the line broke
+        meanwhile: then nobody knows whether it was done."""
         if not self._transport.connected and not await self._transport.wait_connected(min(timeout, 2.0)):
             raise DependencyDown("the message bus cannot be reached; try again shortly", retry_after=2)
         left = min(timeout, context.remaining)
@@ -68,7 +71,7 @@ class Requester:
         future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._pending[number] = future
         try:
-            body, headers = request.model_dump_json().encode(), encode_headers(context.to_headers())
+            body, headers = _written(request), encode_headers(context.to_headers())
             most = self._transport.max_payload - len(headers)
             if len(body) > most:
                 raise RequestTooLarge(f"a request to {service}.{verb} may have {most} bytes, not {len(body)}")
@@ -94,6 +97,13 @@ class Requester:
         future = self._pending.get(message.subject.rpartition(".")[2])
         if future is not None and not future.done():
             future.set_result(message)
+
+
+def _written(request: BaseModel) -> bytes:
+    try:
+        return request.model_dump_json().encode()
+    except PydanticSerializationError as error:  # it is nested too deeply, or has half characters
+        raise InvalidRequest(f"the request cannot be written as JSON: {error}") from error
 
 
 def _read(message: Message, service: str, verb: str, reply: type[Reply]) -> Reply:

@@ -152,7 +152,7 @@ class ListStores(Message):
 
 
 class StorePage(BaseModel):
-    """Some stores."""
+    """Some stores. There may be fewer than were asked for although there are more: a reply has its bound."""
 
     data: list[VectorStore]
     has_more: bool = False

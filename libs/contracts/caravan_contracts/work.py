@@ -129,7 +129,7 @@ INGEST: Final = Queue(
     name="ingest",
     worker="vector",
     publishers=("vector",),
-    summary="files to be read into vector stores: JSON ``[tenant, store, number]`` of a row that PostgreSQL has",
+    summary="files to be read into vector stores: JSON ``[tenant, number]`` of a row that PostgreSQL has",
     max_bytes=256 * 1024**2,
     # how often a worker may die of a file is counted with the file: NATS and PostgreSQL may die, too
     max_deliver=10_000,

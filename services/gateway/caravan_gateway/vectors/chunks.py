@@ -90,7 +90,8 @@ def found(rows: Sequence[v.ScoredChunk]) -> dict[str, Any]:
 
 def _chunk(row: v.ScoredChunk) -> dict[str, Any]:
     metadata = dict(row.metadata)
-    kept = metadata.pop(_KEPT, {})
+    # an attribute may have the same name
+    kept = metadata.pop(_KEPT) if isinstance(metadata.get(_KEPT), dict) else {}
     return {
         "content": row.text,
         "chunk_id": row.chunk_id,

@@ -47,7 +47,7 @@ def router(resources: Resources, vectors: Vectors) -> APIRouter:
         order: Order = "desc",
         principal: Principal = Depends(who),
     ) -> Response:
-        """In the order in which they were made."""
+        """A page may have fewer than `limit` although `has_more` is true: it has at most 600 KiB."""
         message = v.ListStores(after=after, before=before, limit=limit, order=order)
         page = await vectors.asking(request, principal).ask("list_stores", message, v.StorePage)
         return listed([store.model_dump() for store in page.data], "id", page.has_more)

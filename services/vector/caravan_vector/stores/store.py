@@ -8,6 +8,7 @@ from typing import Any, Final
 from caravan_contracts.vectors import ListStores, StorePage, VectorStore
 from caravan_storage.postgres import Connection, Postgres
 
+from caravan_vector.bounds import fitting
 from caravan_vector.errors import expired, no_store
 from caravan_vector.ids import known
 from caravan_vector.paging import page_of
@@ -78,7 +79,7 @@ class StoreTable:
         return store(row)
 
     async def page(self, tenant: str, asked: ListStores) -> StorePage:
-        """In the order in which they were made, or against it."""
+        """In the order in which they were made, or against it; fewer than `limit` when they are many bytes."""
         async with self._postgres.acquire() as connection:
             after = await _find(connection, tenant, asked.after, "after") if asked.after else None
             before = await _find(connection, tenant, asked.before, "before") if asked.before else None
@@ -88,12 +89,9 @@ class StoreTable:
             rows = await connection.fetch(f"SELECT {STORE} FROM vector_stores s {end}", *values)  # noqa: S608 - literals of ours
             counted = await connection.fetch(COUNTS, [row["number"] for row in rows])
         of = {row["store"]: row for row in counted}
-        shown = rows[: asked.limit]
-        if backwards:
-            shown = shown[::-1]
-        return StorePage(
-            data=[vector_store(row, of.get(row["number"])) for row in shown], has_more=len(rows) > len(shown)
-        )
+        shown = fitting([vector_store(row, of.get(row["number"])) for row in rows[: asked.limit]])
+        more = len(rows) > len(shown)
+        return StorePage(data=shown[::-1] if backwards else shown, has_more=more)
 
     async def change(self, tenant: str, id: str, fields: dict[str, Any]) -> VectorStore:
         """Replace some of what was said of it. Raises StoreExpired."""
