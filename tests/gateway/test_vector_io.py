@@ -229,7 +229,11 @@ async def test_what_is_found_is_what_was_inserted(gate: Door) -> None:
 
 async def test_metadata_may_have_the_name_of_what_is_ours(gate: Door) -> None:
     row = v.ScoredChunk(
-        chunk_id="c1", document_id="doc", text="hello", score=0.5, metadata={"chunk_metadata": "x", "document_id": "doc"}
+        chunk_id="c1",
+        document_id="doc",
+        text="hello",
+        score=0.5,
+        metadata={"chunk_metadata": "x", "document_id": "doc"},
     )
     gate.answers["query_chunks"] = lambda _: v.ChunkPage(data=[row])
     done = await gate.send("POST", QUERY, {"vector_store_id": "vs_1", "query": "q"})

@@ -19,6 +19,7 @@ from caravan_storage.objects import Objects
 from caravan_storage.postgres import Postgres
 from caravan_vector.attached.service import FileService
 from caravan_vector.attached.store import FileTable
+from caravan_vector.attached.telling import Telling
 from caravan_vector.cleaning import Cleaner
 from caravan_vector.indexes.base import Mode
 from caravan_vector.indexes.opened import Indexes
@@ -174,8 +175,9 @@ class House:
         remover = Remover(self.table, self.indexes)
         fetcher = Fetcher(line, shelf.objects, 1 << 24)
         pipeline = Pipeline(self.claims, fetcher, pool, embedder, writer, models, batch)
-        self.worker = Worker(self.claims, Keeper(self.claims), pipeline, self.indexes, self.cleaner, patience)
-        self.files = FileService(self.table, self.attached, queueing, self.indexes, self.cleaner, line)
+        self.telling = telling = Telling(self.attached, self.indexes)
+        self.worker = Worker(self.claims, Keeper(self.claims), pipeline, self.indexes, self.cleaner, telling, patience)
+        self.files = FileService(self.table, self.attached, queueing, self.indexes, self.cleaner, telling, line)
         self.stores = StoreService(
             self.table, self.files, self.attached, self.indexes, models, embedder, remover, provider
         )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import pytest
 from caravan_contracts import vectors as v
-from caravan_contracts.errors import DependencyDown
+from caravan_contracts.errors import DependencyDown, NotFound
 
 from tests.ingest.house import DIMENSION, House
 from tests.ingest.test_service import BREAD, WHALES
@@ -27,7 +30,7 @@ async def test_a_file_ends_while_it_is_attached_again(house: House) -> None:
         while not await house.sql(waits) and not finishing.done():
             await asyncio.sleep(0.01)
         await connection.execute("UPDATE vector_files SET attributes = '{}' WHERE number = $1", number)
-    assert await finishing == {}
+    assert await finishing
     assert (await house.file(store, file)).status == "completed"
 
 
@@ -98,3 +101,91 @@ async def test_a_store_that_cannot_be_made_ready_keeps_no_other(house: House) ->
     await house.sql("UPDATE vector_stores SET provider = 'gone' WHERE id = $1", broken)
     await house.sweeper.settle()
     assert [each.id for each, _ in await house.table.unsettled()] == [broken]
+
+
+async def test_attributes_that_are_told_late_are_not_the_last_word(house: House) -> None:
+    """Two changes are written one way round, and told the other."""
+    file = await house.add(WHALES)
+    store = await house.store()
+    await house.attach(store, file, attributes={"kind": 1})
+    await house.work()
+    for kind in (True, 2):
+        await house.files.update(v.UpdateStoreFile(store=store, file=file, attributes={"kind": kind}), house.context)
+        row = await house.table.find("acme", store)
+        await house.telling.tell(row, await house.sql("SELECT number FROM vector_files"), {"kind": 1})
+        (found,) = (await house.search(store, "whales")).data
+        assert found.attributes == {"kind": kind}
+        assert type(found.attributes["kind"]) is type(kind)
+
+
+async def test_attributes_of_a_file_that_was_taken_out_leave_nothing(house: House) -> None:
+    file = await house.add(WHALES)
+    store = await house.store(file_ids=[file])
+    await house.work()
+    number, row = await house.sql("SELECT number FROM vector_files"), await house.table.find("acme", store)
+    await house.files.detach(v.DetachFile(store=store, file=file), house.context)
+    await house.telling.tell(row, number, {"kind": 1})
+    assert (
+        await house.sql(
+            "SELECT count(*) FROM vector_index_files f JOIN vector_index_stores s ON s.number = f.store "
+            "WHERE s.id = $1",
+            store,
+        )
+        == 0
+    )
+
+
+async def test_a_file_is_taken_out_although_its_chunks_cannot_go_now(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its row says that it is gone: an error would be a lie, and one more try a 404."""
+    monkeypatch.setattr("caravan_vector.cleaning.PATIENCE", 0.2)
+    file, other = await house.add(WHALES), await house.add(BREAD)
+    store = await house.store(file_ids=[file, other])
+    await house.work()
+    async with _locked(house, store):
+        gone = await house.files.detach(v.DetachFile(store=store, file=file), house.context)
+        assert gone.id == file
+    await house.sql("UPDATE vector_stores SET provider = 'gone'")
+    await house.files.detach(v.DetachFile(store=store, file=other), house.context)
+    await house.sql("UPDATE vector_stores SET provider = 'pgvector'")
+    assert await house.found(store, "whales") == []
+    await house.sweeper.sweep()
+    assert await house.chunks(store) == 0
+    assert await house.sql("SELECT count(*) FROM vector_files") == 0
+
+
+async def test_what_was_cancelled_is_not_found_before_it_is_removed(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("caravan_vector.cleaning.PATIENCE", 0.2)
+    file = await house.add(WHALES)
+    store = await house.store()
+    batch = await house.batch(store, file)
+    await house.work()
+    await house.sql("UPDATE vector_files SET status = 'in_progress'")  # its chunks are there
+    async with _locked(house, store):
+        cancelled = await house.files.cancel_batch(v.CancelBatch(store=store, batch=batch.id), house.context)
+        assert (cancelled.status, cancelled.file_counts.cancelled) == ("cancelled", 1)
+    assert await house.chunks(store) == 1
+    assert await house.found(store, "whales") == []
+
+
+async def test_a_store_that_is_large_is_gone_at_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("caravan_vector.stores.service.PATIENCE", 0.2)
+    store = await house.store(file_ids=[await house.add(WHALES)])
+    await house.work()
+    async with _locked(house, store):
+        await house.stores.delete(v.DeleteStore(id=store), house.context)
+        with pytest.raises(NotFound):
+            await house.stores.get(v.GetStore(id=store), house.context)
+    await house.sweeper.sweep()
+    assert await house.sql("SELECT count(*) FROM vector_stores") == 0
+
+
+@asynccontextmanager
+async def _locked(house: House, store: str) -> AsyncIterator[None]:
+    """Whoever changes the index of the store has to wait."""
+    async with house.postgres.transaction() as connection:
+        await connection.execute("SELECT FROM vector_index_stores WHERE id = $1 FOR UPDATE", store)
+        yield

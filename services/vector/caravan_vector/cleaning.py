@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Final
 
-from caravan_contracts.errors import NotFound
+from caravan_contracts.errors import CaravanError, NotFound
 
 from caravan_vector.ids import file_name
 from caravan_vector.indexes.opened import Indexes
@@ -16,6 +17,8 @@ from caravan_vector.stores.rows import Store
 
 log = logging.getLogger(__name__)
 
+PATIENCE: Final = 10.0
+"""Seconds for which a client waits for chunks to be gone that nobody sees any more."""
 _AT_ONCE: Final = 200
 
 
@@ -35,6 +38,15 @@ class Cleaner:
             except NotFound:
                 log.debug("the store is gone with its chunks", extra={"store": store.id})
             await self._claims.cleaned(some)
+
+    async def try_clean(self, store: Store, numbers: Sequence[int]) -> None:
+        """The same, for a caller who was promised already that they are gone, and cannot wait for long. Raises nothing
+        of all that."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self.clean(store, numbers)
+        except (CaravanError, TimeoutError) as error:
+            log.info("chunks are removed later: %r", error, extra={"store": store.id})
 
     async def clean_if_over(self, number: int, store: Store) -> None:
         """The same for one file, if its status says so."""

@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from caravan_vector import handlers
 from caravan_vector.attached.service import FileService
 from caravan_vector.attached.store import FileTable
+from caravan_vector.attached.telling import Telling
 from caravan_vector.cleaning import Cleaner
 from caravan_vector.indexes.opened import Indexes
 from caravan_vector.ingest.claims import Claims
@@ -79,8 +80,9 @@ class Serving:
             models,
             settings.embed_batch,
         )
-        self.worker = Worker(claims, self._keeper, pipeline, indexes, cleaner, settings.patience)
-        self._files = FileService(stores, files, queueing, indexes, cleaner, line.requester)
+        telling = Telling(files, indexes)
+        self.worker = Worker(claims, self._keeper, pipeline, indexes, cleaner, telling, settings.patience)
+        self._files = FileService(stores, files, queueing, indexes, cleaner, telling, line.requester)
         self._stores = StoreService(stores, self._files, files, indexes, models, embedder, remover, settings.index)
         self._search = SearchService(
             stores, files, indexes, models, embedder, writer, Reranker(line.client), settings.search_mode

@@ -14,6 +14,7 @@ from caravan_contracts.users import FILES
 
 from caravan_vector.attached.rows import Wanted, store_file
 from caravan_vector.attached.store import Added, FileTable
+from caravan_vector.attached.telling import Telling
 from caravan_vector.attributes import check_attributes
 from caravan_vector.cleaning import Cleaner
 from caravan_vector.ids import file_name
@@ -37,6 +38,7 @@ class FileService:
         queueing: Queueing,
         indexes: Indexes,
         cleaner: Cleaner,
+        telling: Telling,
         requester: Requester,
     ) -> None:
         self._stores = stores
@@ -44,6 +46,7 @@ class FileService:
         self._queueing = queueing
         self._indexes = indexes
         self._cleaner = cleaner
+        self._telling = telling
         self._requester = requester
 
     async def attach(self, asked: v.AttachFile, context: RequestContext) -> v.StoreFile:
@@ -76,13 +79,13 @@ class FileService:
         attributes = check_attributes(asked.attributes)
         store = await self._stores.use(context.principal.tenant, asked.store)
         row = await self._table.set_attributes(store, asked.file, attributes)
-        await self._say(store, row["number"], attributes)
+        await self._telling.tell(store, row["number"], attributes)
         return store_file(row, store.id)
 
     async def detach(self, asked: v.DetachFile, context: RequestContext) -> v.Deleted:
         """Take it out: nothing of it is found from now on."""
         store = await self._store(asked.store, context)
-        await self._cleaner.clean(store, [await self._table.hide(store, asked.file)])
+        await self._cleaner.try_clean(store, [await self._table.hide(store, asked.file)])
         return v.Deleted(id=asked.file)
 
     async def read(self, asked: v.ReadStoreFile, context: RequestContext) -> v.ChunkTexts:
@@ -109,7 +112,7 @@ class FileService:
         """Those that are not read yet are cancelled; what came of them so far is taken away."""
         store = await self._store(asked.store, context)
         batch, stopped = await self._table.cancel(store, asked.batch)
-        await self._cleaner.clean(store, stopped)
+        await self._cleaner.try_clean(store, stopped)
         return batch
 
     async def check(
@@ -135,12 +138,8 @@ class FileService:
         """What comes after rows were written: jobs, and what the index has to know."""
         await self._queueing.add(store, added.new)
         for number, attributes in added.kept:
-            await self._say(store, number, attributes)
-        await self._cleaner.clean(store, added.replaced)
-
-    async def _say(self, store: Store, number: int, attributes: dict[str, Any]) -> None:
-        index = self._indexes.get(store.provider)
-        await index.set_attributes(store.tenant, store.id, file_name(number), attributes)
+            await self._telling.tell(store, number, attributes)
+        await self._cleaner.try_clean(store, added.replaced)
 
     async def _store(self, id: str, context: RequestContext) -> Store:
         return await self._stores.find(context.principal.tenant, id)

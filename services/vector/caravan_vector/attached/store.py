@@ -127,6 +127,14 @@ class FileTable:
             raise no_file(file, store.id)
         return row
 
+    async def attributes(self, number: int) -> dict[str, Any] | None:
+        """Of a file; None when it was taken out."""
+        async with self._postgres.acquire() as connection:
+            attributes: dict[str, Any] | None = await connection.fetchval(
+                "SELECT attributes FROM vector_files WHERE number = $1 AND status <> 'removing'", number
+            )
+        return attributes
+
     async def hide(self, store: Store, file: str) -> int:
         """From now on nobody sees it, and whoever reads it stops; its number."""
         async with self._postgres.acquire() as connection:
@@ -162,10 +170,11 @@ class FileTable:
         return file_batch(row, counted, store.id), [each["number"] for each in stopped]
 
     async def names(self, numbers: Sequence[int]) -> dict[int, tuple[str, str]]:
-        """Ids and names of files, by number; those that are gone are not in it."""
+        """Ids and names of files, by number; those that are gone, or whose chunks will be, are not in it."""
         async with self._postgres.acquire() as connection:
             rows = await connection.fetch(
-                "SELECT number, id, filename FROM vector_files WHERE number = ANY($1) AND status <> 'removing'",
+                "SELECT number, id, filename FROM vector_files "
+                "WHERE number = ANY($1) AND status IN ('in_progress', 'completed')",
                 list(numbers),
             )
         return {row["number"]: (row["id"], row["filename"]) for row in rows}

@@ -36,7 +36,7 @@ UPDATE vector_files SET chunks = $3, bytes = $4, done = $5, lost = 0, troubled =
     lease = now() + make_interval(secs => $6) {_OURS} RETURNING true
 """  # noqa: S608 - literals of ours
 _FINISH: Final = f"""
-UPDATE vector_files SET status = 'completed', left_over = false, lease = '-infinity' {_OURS} RETURNING attributes
+UPDATE vector_files SET status = 'completed', left_over = false, lease = '-infinity' {_OURS} RETURNING true
 """  # noqa: S608 - literals of ours
 _FAIL: Final = f"""
 UPDATE vector_files SET status = 'failed', error = $3, reason = $4, lease = '-infinity' {_OURS} RETURNING true
@@ -144,13 +144,12 @@ class Claims:
                 )
             )
 
-    async def finish(self, claim: Claim) -> dict[str, Any] | None:
-        """It is read: its attributes as they are by now. None when it is not ours any more."""
+    async def finish(self, claim: Claim) -> bool:
+        """It is read; False when it is not ours any more."""
         async with self._postgres.acquire() as connection:
             # by itself, and first: whoever attaches files locks the store before them
             await connection.execute(UNSETTLE, claim.store.number)
-            attributes: dict[str, Any] | None = await connection.fetchval(_FINISH, claim.number, claim.epoch)
-        return attributes
+            return bool(await connection.fetchval(_FINISH, claim.number, claim.epoch))
 
     async def fail(self, claim: Claim, code: FailureCode, reason: str) -> bool:
         """It cannot be read; False when it is not ours any more."""

@@ -12,9 +12,8 @@ from caravan_bus.work.queue import Job, JobRefused, TryLater
 from caravan_contracts.errors import CaravanError, NotFound
 from caravan_contracts.vectors import FailureCode
 
+from caravan_vector.attached.telling import Telling
 from caravan_vector.cleaning import Cleaner
-from caravan_vector.ids import file_name
-from caravan_vector.indexes import Index
 from caravan_vector.indexes.opened import Indexes
 from caravan_vector.ingest.claims import Claim, Claims
 from caravan_vector.ingest.keeper import Keeper
@@ -39,6 +38,7 @@ class Worker:
         pipeline: Pipeline,
         indexes: Indexes,
         cleaner: Cleaner,
+        telling: Telling,
         patience: float,
     ) -> None:
         """`patience`: seconds without getting on after which a file fails for want of what it needs."""
@@ -47,6 +47,7 @@ class Worker:
         self._pipeline = pipeline
         self._indexes = indexes
         self._cleaner = cleaner
+        self._telling = telling
         self._patience = patience
 
     async def work(self, job: Job) -> None:
@@ -95,23 +96,14 @@ class Worker:
 
     async def _through(self, claim: Claim) -> None:
         index = self._indexes.get(claim.store.provider)
-        await self._set_attributes(claim, index)
-        await self._pipeline.read(claim, index)
-        attributes = await self._claims.finish(claim)
-        if attributes is None:
-            raise Lost
-        if attributes != claim.attributes:  # they were changed while it was read
-            claim.attributes = attributes
-            await self._set_attributes(claim, index)
-
-    async def _set_attributes(self, claim: Claim, index: Index) -> None:
-        if claim.attributes:
+        if claim.attributes:  # whoever changes them while it is read tells the index as well
             try:
-                await index.set_attributes(
-                    claim.store.tenant, claim.store.id, file_name(claim.number), claim.attributes
-                )
+                await self._telling.tell(claim.store, claim.number, claim.attributes)
             except NotFound as error:
                 raise Lost from error
+        await self._pipeline.read(claim, index)
+        if not await self._claims.finish(claim):
+            raise Lost
 
     async def _later(self, claim: Claim, error: CaravanError) -> None:
         """What it needs refuses, or is away. Raises TryLater, unless that has gone on for too long."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from typing import Any, Final
 
 from caravan_contracts import vectors as v
@@ -12,6 +14,7 @@ from pydantic import ValidationError
 
 from caravan_vector.attached.service import FileService
 from caravan_vector.attached.store import FileTable
+from caravan_vector.cleaning import PATIENCE
 from caravan_vector.ids import new_store
 from caravan_vector.indexes.opened import Indexes
 from caravan_vector.models.choosing import Models
@@ -21,6 +24,8 @@ from caravan_vector.stores.rows import Store
 from caravan_vector.stores.store import StoreTable
 from caravan_vector.strategies import check_strategy
 from caravan_vector.texts import storable
+
+log = logging.getLogger(__name__)
 
 _CHANGED: Final = ("name", "description", "metadata", "expires_after")
 _PROBE: Final = "How long is a vector?"
@@ -87,8 +92,14 @@ class StoreService:
         return await self._table.change(context.principal.tenant, asked.id, _fields(asked.set))
 
     async def delete(self, asked: v.DeleteStore, context: RequestContext) -> v.Deleted:
-        """Nobody sees it from now on. Its chunks go now, or, should that fail, with the next sweep."""
-        await self._remover.remove(await self._table.hide(context.principal.tenant, asked.id))
+        """Nobody sees it from now on. Its chunks go now, or, should that fail or take long, with the
+        next sweep."""
+        store = await self._table.hide(context.principal.tenant, asked.id)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._remover.remove(store)
+        except TimeoutError:
+            log.info("a vector store is removed later: it has very much", extra={"store": store.id})
         return v.Deleted(id=asked.id)
 
     async def _dimension(self, model: str, wanted: int, context: RequestContext) -> int:
