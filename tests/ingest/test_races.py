@@ -13,6 +13,7 @@ from caravan_contracts.errors import DependencyDown, NotFound
 from tests.ingest.house import DIMENSION, House
 from tests.ingest.test_service import BREAD, WHALES
 
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
@@ -26,8 +27,7 @@ async def test_a_file_ends_while_it_is_attached_again(house: House) -> None:
     async with house.postgres.transaction() as connection:
         await connection.execute("SELECT FROM vector_stores WHERE id = $1 FOR UPDATE", store)
         finishing = asyncio.create_task(house.claims.finish(claim))
-        waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        while not await house.sql(waits) and not finishing.done():
+        while not await house.sql(WAITING) and not finishing.done():
             await asyncio.sleep(0.01)
         await connection.execute("UPDATE vector_files SET attributes = '{}' WHERE number = $1", number)
     assert await finishing
@@ -181,6 +181,42 @@ async def test_a_store_that_is_large_is_gone_at_once(house: House, monkeypatch: 
             await house.stores.get(v.GetStore(id=store), house.context)
     await house.sweeper.sweep()
     assert await house.sql("SELECT count(*) FROM vector_stores") == 0
+
+
+async def test_a_batch_is_cancelled_while_its_files_are_attached_again(house: House) -> None:
+    files = [await house.add(f"{WHALES} {number}") for number in range(2)]
+    store = await house.store()
+    batch = await house.batch(store, *files)
+    async with house.postgres.transaction() as connection:
+        await connection.execute("SELECT FROM vector_stores WHERE id = $1 FOR UPDATE", store)
+        await connection.execute("UPDATE vector_files SET attributes = '{}' WHERE id = $1", files[1])
+        asked = v.CancelBatch(store=store, batch=batch.id)
+        cancelling = asyncio.create_task(house.files.cancel_batch(asked, house.context))
+        while not await house.sql(WAITING):
+            await asyncio.sleep(0.01)
+        await connection.execute("UPDATE vector_files SET attributes = '{}' WHERE id = $1", files[0])
+    assert (await cancelling).file_counts.cancelled == 2
+
+
+async def test_stores_that_cannot_be_cleaned_keep_no_other(house: House) -> None:
+    broken, store, expired = [await house.store(file_ids=[await house.add(WHALES)]) for _ in range(3)]
+    await house.work()
+    later = await house.store(file_ids=[await house.add(WHALES)])
+    await house.work()
+    await house.sql("UPDATE vector_files SET status = 'removing', lease = '-infinity'")
+    await house.sql("UPDATE vector_stores SET provider = 'gone' WHERE id = ANY($1)", [broken, expired])
+    expire = "UPDATE vector_stores SET expires_days = 1, active = now() - interval '2 days' WHERE id = ANY($1)"
+    await house.sql(expire, [expired, later])
+    await house.sweeper.sweep()
+    assert (
+        await house.sql(
+            "SELECT count(*) FROM vector_files f JOIN vector_stores s ON s.number = f.store WHERE s.id = $1", store
+        )
+        == 0
+    )
+    assert await house.sql("SELECT array_agg(id) FROM vector_stores WHERE emptied") == [later]
+    await house.sweeper.settle()
+    assert {each.id for each, _ in await house.table.unsettled()} == {broken, expired}
 
 
 @asynccontextmanager

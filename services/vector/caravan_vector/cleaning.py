@@ -58,5 +58,8 @@ class Cleaner:
         rows = await self._claims.over(_AT_ONCE)
         for _, group in groupby(rows, key=lambda row: row[1].number):
             files = list(group)
-            await self.clean(files[0][1], [number for number, _ in files])
+            try:
+                await self.clean(files[0][1], [number for number, _ in files])
+            except CaravanError as error:  # of one store, which must not keep the others
+                log.info("chunks are removed later: %s", error.message, extra={"store": files[0][1].id})
         return len(rows)

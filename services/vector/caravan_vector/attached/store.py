@@ -32,8 +32,8 @@ FROM unnest($4::text[], $5::text[], $6::text[], $7::text[]) WITH ORDINALITY
     AS n (id, filename, attributes, chunking, place) ORDER BY n.place RETURNING {FILE}
 """  # noqa: S608 - literals of ours
 _KEEP: Final = f"""
-UPDATE vector_files f SET batch = coalesce($2, f.batch), attributes = coalesce($3::jsonb, f.attributes)
-WHERE f.number = $1 RETURNING {FILE}
+UPDATE vector_files f SET batch = coalesce($1, f.batch), attributes = coalesce(k.attributes::jsonb, f.attributes)
+FROM unnest($2::bigint[], $3::text[]) AS k (number, attributes) WHERE f.number = k.number RETURNING {FILE}
 """  # noqa: S608 - literals of ours
 _CANCEL: Final = """
 UPDATE vector_files SET status = 'cancelled', epoch = epoch + 1 WHERE batch = $1 AND status = 'in_progress'
@@ -157,6 +157,7 @@ class FileTable:
     async def cancel(self, store: Store, batch: str) -> tuple[FileBatch, list[int]]:
         """No further file of it is read; also the numbers of those that were not finished."""
         async with self._postgres.transaction() as connection:
+            await connection.execute(_LOCK, store.number)  # before its files, as whoever attaches them
             row = await _batch(connection, store, batch)
             stopped = await connection.fetch(_CANCEL, row["number"])
             row = await connection.fetchrow(
@@ -188,18 +189,19 @@ async def _attach(
     rows = await connection.fetch(_THERE, store.number, [file.id for file in files])
     there = {row["id"]: row for row in rows}
     added = Added()
-    kept: dict[str, Any] = {}
+    kept: dict[int, str | None] = {}
     fresh: list[Wanted] = []
     for file in files:
         row = there.get(file.id)
         if row is not None and row["status"] in ("in_progress", "completed") and row["chunking"] == file.chunking:
-            kept[file.id] = await connection.fetchrow(_KEEP, row["number"], batch, file.attributes)
+            kept[row["number"]] = None if file.attributes is None else orjson.dumps(file.attributes).decode()
             if file.attributes is not None:
                 added.kept.append((row["number"], file.attributes))
         else:
             fresh.append(file)
             if row is not None:
                 added.replaced.append(row["number"])
+    stayed = await connection.fetch(_KEEP, batch, list(kept), list(kept.values()), timeout=_SECONDS)
     if added.replaced:
         await connection.fetch(_REPLACE, added.replaced)
     made = await connection.fetch(
@@ -214,7 +216,7 @@ async def _attach(
         timeout=_SECONDS,
     )
     added.new = [row["number"] for row in made]
-    by_id = {row["id"]: row for row in made} | kept
+    by_id = {row["id"]: row for row in (*made, *stayed)}
     added.rows = [by_id[file.id] for file in files]
     return added
 

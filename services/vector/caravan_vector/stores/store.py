@@ -159,7 +159,8 @@ class StoreTable:
         """Stores that something came into, and that get no file just now; with the version of the row of each."""
         async with self._postgres.acquire() as connection:
             rows = await connection.fetch(
-                f"SELECT {STORE}, s.xmin::text AS version FROM vector_stores s WHERE s.unsettled AND s.state = 'ready' "  # noqa: S608 - literals of ours
+                f"SELECT {STORE}, s.xmin::text AS version FROM vector_stores s "  # noqa: S608 - literals of ours
+                "WHERE s.unsettled AND s.state = 'ready' AND NOT s.emptied "
                 "AND NOT EXISTS (SELECT 1 FROM vector_files f WHERE f.store = s.number AND f.status = 'in_progress') "
                 "ORDER BY s.number LIMIT 100"
             )
