@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -217,6 +217,30 @@ async def test_stores_that_cannot_be_cleaned_keep_no_other(house: House) -> None
     assert await house.sql("SELECT array_agg(id) FROM vector_stores WHERE emptied") == [later]
     await house.sweeper.settle()
     assert {each.id for each, _ in await house.table.unsettled()} == {broken, expired}
+
+
+async def test_a_file_of_a_process_that_ends_goes_on_at_once(house: House, another: Callable[..., House]) -> None:
+    """Nobody waits for its lease, and nobody takes the file for one that kills its workers."""
+    file = await house.add(WHALES)
+    store = await house.store(file_ids=[file])
+    (job,) = await house.jobs()
+    here = asyncio.Event()
+
+    async def wait() -> None:
+        here.set()
+        await asyncio.Event().wait()
+
+    house.embedding.before = lambda texts: wait()
+    ending = asyncio.create_task(house.worker.work(job))
+    await here.wait()
+    ending.cancel()
+    await asyncio.wait({ending})
+    assert ending.cancelled()
+    second = another()
+    await second.worker.work(job)
+    assert (await house.file(store, file)).status == "completed"
+    assert await house.sql("SELECT lost FROM vector_files") == 0
+    await second.close()
 
 
 @asynccontextmanager

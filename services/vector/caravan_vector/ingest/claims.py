@@ -45,6 +45,7 @@ _RELEASE: Final = f"""
 UPDATE vector_files SET lease = '-infinity', lost = lost + $3,
     troubled = CASE WHEN $3 = 0 THEN coalesce(troubled, now()) END {_OURS}
 """  # noqa: S608 - literals of ours
+_LEAVE: Final = f"UPDATE vector_files SET lease = '-infinity' {_OURS}"  # noqa: S608 - literals of ours
 _RENEW: Final = """
 UPDATE vector_files f SET lease = now() + make_interval(secs => $1) FROM unnest($2::bigint[], $3::integer[]) AS h (n, e)
 WHERE f.number = h.n AND f.epoch = h.e AND f.status = 'in_progress' RETURNING f.number
@@ -161,6 +162,11 @@ class Claims:
         """Leave it to whoever comes: because its reader was lost, or because what it needs is away."""
         async with self._postgres.acquire() as connection:
             await connection.execute(_RELEASE, claim.number, claim.epoch, int(lost))
+
+    async def leave(self, claim: Claim) -> None:
+        """Leave it to whoever comes, at once: this process ends."""
+        async with self._postgres.acquire() as connection:
+            await connection.execute(_LEAVE, claim.number, claim.epoch)
 
     async def waiting(self, seconds: float, limit: int) -> list[tuple[int, Store]]:
         """Files whose job was not put into the queue, or so long ago that it may be lost."""

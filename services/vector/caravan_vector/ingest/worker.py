@@ -9,7 +9,7 @@ from typing import Final
 
 import orjson
 from caravan_bus.work.queue import Job, JobRefused, TryLater
-from caravan_contracts.errors import CaravanError, NotFound
+from caravan_contracts.errors import CaravanError, DependencyDown, NotFound
 from caravan_contracts.vectors import FailureCode
 
 from caravan_vector.attached.telling import Telling
@@ -70,6 +70,7 @@ class Worker:
         except asyncio.CancelledError:
             reading.cancel()
             await asyncio.wait({reading})
+            await self._leave(claim)
             raise
         finally:
             self._keeper.drop(claim)
@@ -77,6 +78,12 @@ class Worker:
             await self._cleaner.clean_if_over(claim.number, claim.store)
             return
         await reading
+
+    async def _leave(self, claim: Claim) -> None:
+        try:
+            await self._claims.leave(claim)
+        except DependencyDown as error:
+            log.info("the lease of a file has to end by itself: %s", error.message, extra={"file": claim.file_id})
 
     async def _read(self, claim: Claim) -> None:
         """To its end. Raises what leaves the file for later."""
