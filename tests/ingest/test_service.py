@@ -402,25 +402,3 @@ async def test_no_tenant_sees_or_changes_anything_of_another(house: House, anoth
     assert await house.stores.get(v.GetStore(id=store), house.context) == before
     assert await house.found(store, "whales") == [file]
     await other.close()
-
-
-@pytest.mark.parametrize("order", ["asc", "desc"])
-async def test_a_page_of_stores_fits_into_a_message(house: House, order: str) -> None:
-    metadata = {f"{number:064}": "\u20ac" * 512 for number in range(16)}
-    ids = [await house.store(metadata=metadata, description="\u20ac" * 2_000) for _ in range(30)]
-    if order == "desc":
-        ids.reverse()
-    listed: list[str] = []
-    while True:
-        asked = v.ListStores.model_validate({"limit": 100, "order": order, "after": listed[-1] if listed else ""})
-        page = await house.stores.page(asked, house.context)
-        assert len(page.model_dump_json().encode()) < 700 * 1024
-        listed += [store.id for store in page.data]
-        if not page.has_more:
-            break
-    assert listed == ids
-    back = await house.stores.page(
-        v.ListStores.model_validate({"limit": 100, "order": order, "before": ids[-1]}), house.context
-    )
-    assert back.has_more
-    assert [store.id for store in back.data] == ids[-1 - len(back.data) : -1]

@@ -18,7 +18,6 @@ from caravan_contracts.errors import (
     Unavailable,
 )
 from pydantic import BaseModel, ValidationError
-from pydantic_core import PydanticSerializationError
 
 from caravan_bus.transport import Message, Subscription, Transport, encode_headers
 
@@ -102,7 +101,7 @@ class Requester:
 def _written(request: BaseModel) -> bytes:
     try:
         return request.model_dump_json().encode()
-    except PydanticSerializationError as error:  # it is nested too deeply, or has half characters
+    except ValueError as error:  # it is nested too deeply, or has half characters
         raise InvalidRequest(f"the request cannot be written as JSON: {error}") from error
 
 

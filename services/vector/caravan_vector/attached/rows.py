@@ -9,15 +9,13 @@ from caravan_contracts.vectors import FileBatch, FileStatus, LastError, StoreFil
 
 from caravan_vector.stores.rows import counts, seconds
 
-FILE: Final = (
-    "f.number, f.id, f.filename, f.attributes, f.chunking, f.status, f.error, f.reason, f.created, f.bytes, f.batch"
-)
+FILE: Final = "f.number, f.id, f.filename, f.attributes, f.chunking, f.status, f.error, f.reason, f.created, f.bytes"
 """Columns of a file `f`."""
 BATCH_COUNTS: Final = """
 SELECT count(*) FILTER (WHERE status = 'in_progress') AS in_progress,
     count(*) FILTER (WHERE status = 'completed') AS completed, count(*) FILTER (WHERE status = 'failed') AS failed,
     count(*) FILTER (WHERE status = 'cancelled') AS cancelled
-FROM vector_files WHERE batch = $1 AND status <> 'removing'
+FROM vector_batch_files b JOIN vector_files f ON f.number = b.file WHERE b.batch = $1 AND f.status <> 'removing'
 """
 
 

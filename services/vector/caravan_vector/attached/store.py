@@ -26,18 +26,19 @@ _REPLACE: Final = """
 UPDATE vector_files SET status = 'removing', epoch = epoch + 1 WHERE number = ANY($1) RETURNING number
 """
 _ADD: Final = f"""
-INSERT INTO vector_files AS f (store, batch, id, filename, attributes, chunking, principal, status)
-SELECT $1, $2, n.id, n.filename, n.attributes::jsonb, n.chunking::jsonb, $3, 'in_progress'
-FROM unnest($4::text[], $5::text[], $6::text[], $7::text[]) WITH ORDINALITY
+INSERT INTO vector_files AS f (store, id, filename, attributes, chunking, principal, status)
+SELECT $1, n.id, n.filename, n.attributes::jsonb, n.chunking::jsonb, $2, 'in_progress'
+FROM unnest($3::text[], $4::text[], $5::text[], $6::text[]) WITH ORDINALITY
     AS n (id, filename, attributes, chunking, place) ORDER BY n.place RETURNING {FILE}
 """  # noqa: S608 - literals of ours
 _KEEP: Final = f"""
-UPDATE vector_files f SET batch = coalesce($1, f.batch), attributes = coalesce(k.attributes::jsonb, f.attributes)
-FROM unnest($2::bigint[], $3::text[]) AS k (number, attributes) WHERE f.number = k.number RETURNING {FILE}
+UPDATE vector_files f SET attributes = coalesce(k.attributes::jsonb, f.attributes)
+FROM unnest($1::bigint[], $2::text[]) AS k (number, attributes) WHERE f.number = k.number RETURNING {FILE}
 """  # noqa: S608 - literals of ours
+_JOIN: Final = "INSERT INTO vector_batch_files (batch, file) SELECT $1, unnest($2::bigint[])"
 _CANCEL: Final = """
-UPDATE vector_files SET status = 'cancelled', epoch = epoch + 1 WHERE batch = $1 AND status = 'in_progress'
-RETURNING number
+UPDATE vector_files f SET status = 'cancelled', epoch = epoch + 1 FROM vector_batch_files b
+WHERE b.batch = $1 AND f.number = b.file AND f.status = 'in_progress' RETURNING f.number
 """
 
 
@@ -64,7 +65,7 @@ class FileTable:
     async def attach(self, store: Store, files: Sequence[Wanted], principal: str) -> Added:
         """Rows of files to be read. One that is there, and is read or will be in the same way, stays as it is."""
         async with self._postgres.transaction() as connection:
-            return await _attach(connection, store, files, principal, None)
+            return await _attach(connection, store, files, principal)
 
     async def make_batch(self, store: Store, files: Sequence[Wanted], principal: str) -> tuple[FileBatch, Added]:
         """The same, counted together."""
@@ -76,7 +77,9 @@ class FileTable:
                 store.number,
                 new_batch(),
             )
-            added = await _attach(connection, store, files, principal, batch["number"])
+            added = await _attach(connection, store, files, principal)
+            numbers = [row["number"] for row in added.rows]
+            await connection.execute(_JOIN, batch["number"], numbers, timeout=_SECONDS)
             counted = await connection.fetchrow(BATCH_COUNTS, batch["number"])
         return file_batch(batch, counted, store.id), added
 
@@ -101,7 +104,7 @@ class FileTable:
             where = ["f.store = $1", "f.status <> 'removing'"]
             if asked.batch:
                 values.append((await _batch(connection, store, asked.batch))["number"])
-                where.append(f"f.batch = ${len(values)}")
+                where.append(f"f.number IN (SELECT file FROM vector_batch_files WHERE batch = ${len(values)})")  # noqa: S608 - literals of ours
             if asked.filter:
                 values.append(asked.filter)
                 where.append(f"f.status = ${len(values)}")
@@ -181,9 +184,7 @@ class FileTable:
         return {row["number"]: (row["id"], row["filename"]) for row in rows}
 
 
-async def _attach(
-    connection: Connection, store: Store, files: Sequence[Wanted], principal: str, batch: int | None
-) -> Added:
+async def _attach(connection: Connection, store: Store, files: Sequence[Wanted], principal: str) -> Added:
     if await connection.fetchval(_LOCK, store.number) is None:
         raise no_store(store.id)
     rows = await connection.fetch(_THERE, store.number, [file.id for file in files])
@@ -201,13 +202,12 @@ async def _attach(
             fresh.append(file)
             if row is not None:
                 added.replaced.append(row["number"])
-    stayed = await connection.fetch(_KEEP, batch, list(kept), list(kept.values()), timeout=_SECONDS)
+    stayed = await connection.fetch(_KEEP, list(kept), list(kept.values()), timeout=_SECONDS)
     if added.replaced:
         await connection.fetch(_REPLACE, added.replaced)
     made = await connection.fetch(
         _ADD,
         store.number,
-        batch,
         principal,
         [file.id for file in fresh],
         [file.filename for file in fresh],
