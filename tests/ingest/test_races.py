@@ -243,6 +243,24 @@ async def test_a_file_of_a_process_that_ends_goes_on_at_once(house: House, anoth
     await second.close()
 
 
+async def test_a_store_whose_removal_was_cut_off_leaves_no_graph(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("caravan_vector.stores.service.PATIENCE", 0.2)
+    store = await house.store(file_ids=[await house.add(WHALES)])
+    await house.work()
+    number = await house.sql("SELECT number FROM vector_index_stores WHERE id = $1", store)
+    part = await house.sql("SELECT tableoid::regclass::text FROM vector_chunks WHERE store = $1", number)
+    await house.sql(
+        f"CREATE INDEX vector_chunks_near_{number} ON {part} "
+        f"USING hnsw ((embedding::halfvec({DIMENSION})) halfvec_ip_ops) WHERE store = {number}"
+    )
+    async with house.postgres.transaction() as connection:
+        await connection.execute(f"LOCK TABLE {part} IN SHARE UPDATE EXCLUSIVE MODE")
+        await house.stores.delete(v.DeleteStore(id=store), house.context)
+    await house.sweeper.sweep()
+    assert await house.sql("SELECT count(*) FROM vector_stores") == 0
+    assert await house.sql("SELECT to_regclass($1)", f"vector_chunks_near_{number}") is None
+
+
 @asynccontextmanager
 async def _locked(house: House, store: str) -> AsyncIterator[None]:
     """Whoever changes the index of the store has to wait."""

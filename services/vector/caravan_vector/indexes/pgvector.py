@@ -47,11 +47,16 @@ class PgVector(Tables):
         self._others = others or {}
 
     async def drop(self, tenant: str, store: str) -> int | None:
-        """With its HNSW index."""
+        """With its HNSW index, which goes first: once the row is gone, nobody knows of it."""
+        async with self.postgres.acquire() as connection:
+            try:
+                head = await find(connection, tenant, store)
+            except NotFound:
+                return None
+            await _drop_index(connection, head.number)
         number = await super().drop(tenant, store)
-        if number is not None:
-            async with self.postgres.acquire() as connection:
-                await _drop_index(connection, number)
+        async with self.postgres.acquire() as connection:
+            await _drop_index(connection, head.number)  # one that was made meanwhile
         return number
 
     async def search(self, tenant: str, store: str, query: Query) -> list[Hit]:
