@@ -34,7 +34,6 @@ CREATE INDEX vector_batches_store ON vector_batches (store);
 CREATE TABLE vector_files (
     number     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     store      bigint NOT NULL REFERENCES vector_stores ON DELETE CASCADE,
-    batch      bigint REFERENCES vector_batches ON DELETE SET NULL,
     id         text NOT NULL,                -- of the file
     filename   text NOT NULL,
     attributes jsonb NOT NULL DEFAULT '{}',
@@ -58,9 +57,16 @@ CREATE TABLE vector_files (
 CREATE UNIQUE INDEX vector_files_id ON vector_files (store, id) WHERE status <> 'removing';
 CREATE INDEX vector_files_created ON vector_files (store, created, number);
 CREATE INDEX vector_files_status ON vector_files (store, status);
-CREATE INDEX vector_files_batch ON vector_files (batch, status);
 CREATE INDEX vector_files_under_way ON vector_files (lease) WHERE status = 'in_progress';
 CREATE INDEX vector_files_over ON vector_files (number)
     WHERE status = 'removing' OR (status IN ('failed', 'cancelled') AND left_over);
 CREATE INDEX vector_files_file ON vector_files (id);
 CREATE INDEX vector_files_seen ON vector_files (seen);
+
+-- A file belongs to every batch that it came with: who attaches it once more takes it away from nobody.
+CREATE TABLE vector_batch_files (
+    batch bigint NOT NULL REFERENCES vector_batches ON DELETE CASCADE,
+    file  bigint NOT NULL REFERENCES vector_files ON DELETE CASCADE,
+    PRIMARY KEY (batch, file)
+);
+CREATE INDEX vector_batch_files_file ON vector_batch_files (file);
