@@ -5,7 +5,7 @@
 Starts the embedded PostgreSQL in a folder of its own. Passages are the source of the standard library and of installed
 packages, their vectors the bundled MiniLM's: made once, into `benchmarks/build/`, which takes some fifteen minutes.
 Questions are summaries of docstrings. hnswlib is measured beside it if it is there (it has no wheels):
-`uv pip install --target benchmarks/.peers/hnswlib hnswlib`. Prints Markdown tables.
+`.venv/bin/pip install --target benchmarks/.peers/hnswlib --no-deps hnswlib`. Prints Markdown tables.
 """
 
 from __future__ import annotations

@@ -87,6 +87,15 @@ async def test_what_comes_while_a_store_is_made_ready_is_not_forgotten(house: Ho
     assert await house.table.unsettled() == []
 
 
+async def test_a_store_into_which_files_never_cease_to_come_is_made_ready_now_and_then(house: House) -> None:
+    store = await house.store(file_ids=[await house.add(WHALES)])
+    await house.work()
+    await house.attach(store, await house.add(BREAD))
+    assert await house.table.unsettled() == []
+    await house.sql("UPDATE vector_stores SET unsettled = now() - interval '11 minutes'")
+    assert [each.id for each, _ in await house.table.unsettled()] == [store]
+
+
 async def test_raw_chunks_make_a_store_unsettled(house: House) -> None:
     store = await house.store()
     chunk = v.RawChunk(chunk_id="c", document_id="d", text=WHALES, embedding=[1.0] * DIMENSION)

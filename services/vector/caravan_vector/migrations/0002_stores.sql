@@ -11,7 +11,7 @@ CREATE TABLE vector_stores (
     active       timestamptz NOT NULL DEFAULT now(),  -- when it was last used
     expires_days integer,                             -- after its last use; null = never
     emptied      boolean NOT NULL DEFAULT false,      -- it has expired, and its chunks are gone
-    unsettled    boolean NOT NULL DEFAULT false,      -- files came since its index was last made ready for searches
+    unsettled    timestamptz,                         -- since when something is in it that its index was not made ready for
     provider     text NOT NULL,                       -- which index
     model        text NOT NULL,                       -- which makes its vectors
     dimension    integer NOT NULL,
@@ -19,7 +19,7 @@ CREATE TABLE vector_stores (
 );
 CREATE INDEX vector_stores_tenant ON vector_stores (tenant, created, number) WHERE state = 'ready';
 CREATE INDEX vector_stores_unready ON vector_stores (number) WHERE state <> 'ready';
-CREATE INDEX vector_stores_unsettled ON vector_stores (number) WHERE unsettled;
+CREATE INDEX vector_stores_unsettled ON vector_stores (number) WHERE unsettled IS NOT NULL;
 
 CREATE TABLE vector_batches (
     number    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

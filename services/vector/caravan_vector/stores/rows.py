@@ -14,7 +14,7 @@ STORE: Final = (
     f"s.model, s.dimension, s.chunking, {EXPIRES} AS expires, coalesce({EXPIRES} <= now(), false) AS expired"
 )
 """Columns of a store `s`."""
-UNSETTLE: Final = "UPDATE vector_stores SET unsettled = true WHERE number = $1"
+UNSETTLE: Final = "UPDATE vector_stores SET unsettled = coalesce(unsettled, now()) WHERE number = $1"
 """Something came into a store. It is written each time, since it tells whoever makes the store ready just now."""
 COUNTS: Final = """
 SELECT store, count(*) FILTER (WHERE status = 'in_progress') AS in_progress,

@@ -22,6 +22,8 @@ _TOUCH: Final = """
 UPDATE vector_stores SET active = now() WHERE number = $1 AND active < now() - interval '1 minute'
 """
 """Uses within a minute are one: a search should not have to write."""
+UNSETTLED_SECONDS: Final = 600.0
+"""After which a store is made ready for searches although files still come."""
 _FIELDS: Final = ("name", "description", "metadata", "expires_days")
 
 
@@ -156,22 +158,27 @@ class StoreTable:
             await connection.execute(UNSETTLE, number)
 
     async def unsettled(self) -> Sequence[tuple[Store, str]]:
-        """Stores that something came into, and that get no file just now; with the version of the row of each."""
+        """Stores that something came into, and that get no file just now, or have got some for long; with the version
+        of the row of each."""
         async with self._postgres.acquire() as connection:
             rows = await connection.fetch(
                 f"SELECT {STORE}, s.xmin::text AS version FROM vector_stores s "  # noqa: S608 - literals of ours
-                "WHERE s.unsettled AND s.state = 'ready' AND NOT s.emptied "
-                "AND NOT EXISTS (SELECT 1 FROM vector_files f WHERE f.store = s.number AND f.status = 'in_progress') "
-                "ORDER BY s.number LIMIT 100"
+                "WHERE s.unsettled IS NOT NULL AND s.state = 'ready' AND NOT s.emptied "
+                "AND (s.unsettled < now() - make_interval(secs => $1) OR NOT EXISTS ("
+                "SELECT 1 FROM vector_files f WHERE f.store = s.number AND f.status = 'in_progress')) "
+                "ORDER BY s.number LIMIT 100",
+                UNSETTLED_SECONDS,
             )
         return [(store(row), row["version"]) for row in rows]
 
     async def settled(self, number: int, version: str) -> None:
-        """Its index is ready for searches, for what it had when its row was of this version; later ones stay as they
-        are."""
+        """Its index is ready for searches, for what it had when its row was of this version; what came later waits
+        from now on."""
         async with self._postgres.acquire() as connection:
             await connection.execute(
-                "UPDATE vector_stores SET unsettled = false WHERE number = $1 AND xmin::text = $2", number, version
+                "UPDATE vector_stores SET unsettled = CASE WHEN xmin::text <> $2 THEN now() END WHERE number = $1",
+                number,
+                version,
             )
 
 
