@@ -87,7 +87,13 @@ class RunningMesh:
     def slots_used(self, service: str = "inference") -> dict[str, float]:
         """Requests under way, by worker of the service."""
         names = [child["name"] for child in self.state["children"]]
-        return {name: self.metric(name, "caravan_slots_used") for name in names if name.startswith(service)}
+        return {name: self._slots_used(name) for name in names if name.startswith(service)}
+
+    def _slots_used(self, name: str) -> float:
+        try:
+            return self.metric(name, "caravan_slots_used")
+        except OSError:  # it was killed, and has not come back yet
+            return 0.0
 
     def metric(self, name: str, metric: str) -> float:
         """Of a process: the sum over all labels."""
