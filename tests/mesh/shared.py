@@ -105,11 +105,11 @@ def keeping_upstream() -> Iterator[NumberedUpstream]:
 @pytest.fixture(scope="session")
 def keeping_mesh(keeping_upstream: NumberedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
     """For what tenants keep in it: two gateways, two workers, two agents services, two tenants."""
-    from tests.mesh.running import RESPONSES, STACK
+    from tests.mesh.running import STACK
     from tests.mesh.tenants import two_tenants
 
     stack = (STACK + CACHES.lstrip("\n")).format(url=keeping_upstream.url, slots="")
-    scale = f"gateway=2,agents=2,inference=2,{RESPONSES}"
+    scale = "gateway=2,agents=2,inference=2,vector=0"
     yield _ends.enter_context(two_tenants(tmp_path_factory.mktemp("keeping"), keeping_upstream, scale, stack))
     _ends.close()
 
