@@ -25,7 +25,7 @@
     lost-2           calls a tool that nobody has in its first two turns (lost-99: for ever), then speaks
     endless          calls the first tool that is offered for as long as any is
     stubborn         calls `shop__add` whatever is offered, for ever
-    embed-64         vectors of 64 numbers, of the words of a text: see `embedding`; a text with "hang" never gets one
+    embed-64         vectors of 64 numbers, of the words of a text: see `embedding`; for "hanging bread" after a minute
     agent            calls the tools that the user names, then answers from their results: see `acting`
 
 Every request is recorded, with what became of it; `open` counts those under way, `closed_early` those whose client
@@ -138,7 +138,7 @@ class ScriptedUpstream:
         count = len(body["input"]) if isinstance(body["input"], list) else 1
         vectors = [[0.5, -0.25, float(i)] for i in range(count)]
         if name == "embed":
-            if any("hang" in text for text in body["input"]):
+            if any("hanging bread" in text for text in body["input"]):
                 await asyncio.sleep(60)
             vectors = [embedding.of(text, number) for text in body["input"]]
         data = [{"object": "embedding", "index": i, "embedding": vector} for i, vector in enumerate(vectors)]
