@@ -169,10 +169,6 @@ class PresenceTable:
         """Workers that say they serve `provider`, in an order of this process's own, in which it fills them."""
         return self._by_provider.get(provider, [])
 
-    def all_workers(self) -> list[WorkerEntry]:
-        """Every worker heard of and not gone."""
-        return list(self._workers.values())
-
     def take(self, entry: WorkerEntry, provider: str) -> None:
         """This process sent a request there."""
         entry.own[provider] = entry.own.get(provider, 0) + 1

@@ -30,7 +30,6 @@ ERROR_TYPE: Final = "error.type"
 MESSAGING_SYSTEM: Final = "messaging.system"
 DESTINATION: Final = "messaging.destination.name"
 OPERATION_TYPE: Final = "messaging.operation.type"
-SERVER_ADDRESS: Final = "server.address"
 TARGET: Final = "caravan.target"
 ATTEMPT: Final = "caravan.attempt"
 OPERATION_NAMES: Final = {

@@ -27,7 +27,6 @@ SERVICES: Final = (GATEWAY, REGISTRY, INFERENCE, AGENTS, FILES, VECTOR)
 USERS: Final = (*SERVICES, OPERATOR, RECORDER, REPLAY)
 
 
-ANYBODY: Final = ("*",)
 CALLERS: Final = (GATEWAY, INFERENCE, AGENTS, VECTOR, OPERATOR, REPLAY)
 """Who may ask for inference with a principal of its choice."""
 WORKERS: Final = (INFERENCE, REPLAY)

@@ -17,7 +17,6 @@ from caravan_contracts.errors import CaravanError, DependencyDown, Unavailable
 
 from caravan_bus.transport import NO_HEADERS, Message, Subscription, Transport, encode_headers
 
-API_SECONDS: Final = 5.0
 ACK_SECONDS: Final = 5.0
 NOT_FOUND: Final = 404
 _FULL: Final = frozenset({10023, 10028, 10047, 10077})

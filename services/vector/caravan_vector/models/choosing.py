@@ -11,7 +11,6 @@ from caravan_contracts.registry import ModelType
 from caravan_vector.models.embedding import Embedder
 
 _PATIENCE: Final = 5.0
-_PROBE: Final = "dimension"
 
 
 class Models:
