@@ -26,6 +26,8 @@ class ResourceKind(StrEnum):
     PROVIDER = "provider"
     MODEL = "model"
     ROUTE = "route"
+    SHIELD = "shield"
+    GUARDRAIL = "guardrail"
 
 
 class ModelType(StrEnum):
