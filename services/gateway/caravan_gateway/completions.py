@@ -47,6 +47,8 @@ class Progress:
     asked: Asked | None = None
     followed: Following | Attached | None = None
     run: AgentRun | None = None
+    writer: object = None
+    """What turns the answer into another API's."""
     started: bool = False
     status: int = 500
     began: float = 0.0
@@ -77,6 +79,7 @@ class CompletionRoute:
         self._watch = watch
         self._settings = settings
         self._seconds = metrics.HTTP_SECONDS.labels(route)
+        self._stream_headers = asgi.EVENT_STREAM
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one POST."""
@@ -155,7 +158,7 @@ class CompletionRoute:
             await asgi.send_json(send, 200, answer, _begun(progress, source, request_id, more))
             return
         data = await source.read()
-        answer_headers = asgi.EVENT_STREAM + _begun(progress, source, request_id, more)
+        answer_headers = self._stream_headers + _begun(progress, source, request_id, more)
         if line is not None and data:
             line.hold_head()
         await send({"type": "http.response.start", "status": 200, "headers": answer_headers})
@@ -195,7 +198,7 @@ class CompletionRoute:
             if progress.asked is not None:
                 stream = progress.asked.stream
                 headers += answering.from_target(stream.target, stream.attempts)
-            await asgi.send_json(send, error.status, error.to_json(), headers)
+            await asgi.send_json(send, error.status, self._error(error, request_id), headers)
             return
         if progress.watched is not None and progress.watched.streaming:
             progress.watched.streaming = False
@@ -208,6 +211,10 @@ class CompletionRoute:
             await self._client.finish(progress.asked)
         if progress.followed is not None:
             progress.followed.leave()
+
+    def _error(self, error: CaravanError, request_id: str) -> bytes:
+        """The body of an answer that failed before it began."""
+        return error.to_json()
 
     def _event(self, error: CaravanError, progress: Progress) -> bytes:
         """The last event of a stream that broke."""

@@ -1,0 +1,45 @@
+"""One path of a dialect, as a hot route."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from caravan_contracts.context import RequestContext
+from caravan_contracts.errors import CaravanError
+
+from caravan_gateway.asgi import Headers
+from caravan_gateway.completions import CompletionRoute, Progress
+from caravan_gateway.dialects.base import Dialect, Writer
+from caravan_gateway.dialects.translated import Translated
+from caravan_gateway.source import Source
+
+
+class DialectRoute(CompletionRoute):
+    """As a route of OpenAI's, in other words."""
+
+    def __init__(self, dialect: Dialect, route: str, like: CompletionRoute, path: dict[str, str] | None = None) -> None:
+        """`route` is its name in metrics and traces; `path` is what the URL named, for a route that is made for one
+        request."""
+        super().__init__(dialect.verb, route, *like.parts)
+        self._dialect = dialect
+        self._path = path or {}
+        self._stream_headers = dialect.stream_headers
+
+    async def _begin(
+        self,
+        progress: Progress,
+        body: bytes,
+        headers: dict[bytes, bytes],
+        context: RequestContext,
+        provider_data: dict[str, str] | None,
+    ) -> tuple[Source, bool, Headers]:
+        asked = self._dialect.read(body, self._path, headers)
+        progress.writer = asked.writer
+        source, _, more = await super()._begin(progress, asked.body, headers, context, provider_data)
+        return Translated(source, asked.writer), asked.stream, more
+
+    def _event(self, error: CaravanError, progress: Progress) -> bytes:
+        return self._dialect.event(error, cast("Writer | None", progress.writer))
+
+    def _error(self, error: CaravanError, request_id: str) -> bytes:
+        return self._dialect.error(error, request_id)
