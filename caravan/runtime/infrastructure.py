@@ -201,6 +201,7 @@ class Infrastructure:
                 self._care.cancel()
                 await asyncio.gather(self._care, return_exceptions=True)
             self._try_record("failed" if error else "stopped", error)
+            self.ports.close()
             self._lock.give_back()
 
     async def _take_care(self) -> None:

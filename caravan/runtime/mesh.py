@@ -98,7 +98,8 @@ class Mesh:
         infra = self.infrastructure
         if not self.port:
             self.port = infra.ports.take(GATEWAY)
-            self._claim(self.port)
+            if not is_free(self.port, self.options.host):
+                raise PortTaken(self.options.host, self.port)
         infra.extra_urls = {"gateway": self.url, "openai": f"{self.url}/v1"}
         for service in self._wanted():
             count = self.options.scale.get(service, 1)

@@ -36,7 +36,7 @@ def claim(port: int) -> socket.socket | None:
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     if sys.platform == "linux":
         try:
-            made.bind(f"\0caravan-gateway-{os.getuid()}-{port}")
+            made.bind(f"\0caravan-port-{os.getuid()}-{port}")
         except OSError:
             made.close()
             return None
@@ -44,30 +44,45 @@ def claim(port: int) -> socket.socket | None:
 
 
 class Ports:
-    """Hands out ports, each only once; prefers the one that the same name had before."""
+    """Hands out ports, each only once and to one launcher; prefers the one that the same name had before."""
 
     def __init__(self, remembered: dict[str, int] | None = None) -> None:
         self._remembered = dict(remembered or {})
         self._given: dict[str, int] = {}
+        self._claims: dict[int, socket.socket] = {}
 
     def take(self, name: str, *, fresh: bool = False) -> int:
         """A free loopback port for `name`; with `fresh`, another one than it has or had."""
         before = self._given.pop(name, None) or self._remembered.pop(name, None)
-        if before and not fresh and self._usable(before):
+        if before in self._claims:
+            self._claims.pop(before).close()
+        if before and not fresh and self._claimed(before):
             return self._give(name, before)
         for _ in range(200):
             port = random.randint(FIRST, LAST)
-            if port != before and self._usable(port):
+            if port != before and self._claimed(port):
                 return self._give(name, port)
         raise StartError(f"No free TCP port was found between {FIRST} and {LAST} on 127.0.0.1.")
+
+    def close(self) -> None:
+        """Other launchers may have these ports again."""
+        while self._claims:
+            self._claims.popitem()[1].close()
 
     @property
     def given(self) -> dict[str, int]:
         """Every port handed out, by name."""
         return dict(self._given)
 
-    def _usable(self, port: int) -> bool:
-        return port not in self._given.values() and is_free(port)
+    def _claimed(self, port: int) -> bool:
+        """Claimed before it is looked at: two launchers that start together would both find it free."""
+        if port in self._claims or (made := claim(port)) is None:
+            return False
+        if not is_free(port):
+            made.close()
+            return False
+        self._claims[port] = made
+        return True
 
     def _give(self, name: str, port: int) -> int:
         self._given[name] = port

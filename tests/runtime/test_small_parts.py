@@ -93,6 +93,21 @@ def test_a_port_is_claimed_by_one_launcher_at_a_time() -> None:
     other.close()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="claims are kept on Linux only")
+def test_two_launchers_never_get_one_port() -> None:
+    first = Ports()
+    port = first.take("nats")
+    second = Ports({"gateway": port})
+    assert second.take("gateway") != port
+    first.close()
+    third = Ports({"gateway": port})
+    assert third.take("gateway") == port
+    assert third.take("gateway") == port, "its own claim is no obstacle"
+    assert third.take("gateway", fresh=True) != port
+    second.close()
+    third.close()
+
+
 @pytest.mark.parametrize("seconds", ["abc", "-1", "nan", "inf"])
 def test_a_drain_time_that_is_none_is_said_before_anything_starts(
     seconds: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
