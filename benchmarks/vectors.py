@@ -287,7 +287,9 @@ def as_if_indexed() -> AbstractContextManager[object]:
 async def run(given: Data, with_layouts: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         async with Infrastructure(folder) as servers:
-            postgres = Postgres(PostgresOptions(servers.database_url, max_connections=1, command_timeout=60))
+            postgres = Postgres(
+                PostgresOptions(servers.database_url, max_connections=1, command_timeout=60, settings=pgvector.SETTINGS)
+            )
             await prepare(postgres)
             await compare(postgres, given.first(SMALL), "store")
             if len(given.texts) > SMALL:

@@ -13,7 +13,7 @@ import pytest_asyncio
 from caravan_contracts.errors import Conflict, InvalidRequest, NotFound
 from caravan_storage.postgres import Postgres, PostgresOptions
 from caravan_vector.filters import Filter, matches, parse
-from caravan_vector.indexes import Chunk, Hit, Index, Query, Rrf, Weighted, open_index
+from caravan_vector.indexes import Chunk, Hit, Index, Query, Rrf, Weighted, open_index, pgvector
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -93,7 +93,7 @@ class IndexContract:
     @pytest_asyncio.fixture(loop_scope="session")
     async def replicas(self, servers: Servers) -> AsyncIterator[list[Index]]:
         """Three processes' worth: nothing is shared but the server."""
-        pools = [Postgres(PostgresOptions(servers.database_url, max_connections=2)) for _ in range(3)]
+        pools = [Postgres(PostgresOptions(servers.database_url, 2, settings=pgvector.SETTINGS)) for _ in range(3)]
         yield [open_index(self.provider_id, pool) for pool in pools]
         for pool in pools:
             await pool.close()

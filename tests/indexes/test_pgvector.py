@@ -36,9 +36,11 @@ class TestGraph:
         monkeypatch.setattr(pgvector, "INDEX_FROM", 100)
         monkeypatch.setattr(pgvector, "EXACT_UP_TO", 20)
 
-    @pytest.fixture
-    def index(self, postgres: Postgres) -> PgVector:
-        return PgVector(postgres)
+    @pytest_asyncio.fixture(loop_scope="session", params=[{}, pgvector.SETTINGS], ids=["any pool", "made for it"])
+    async def index(self, request: pytest.FixtureRequest, servers: Servers) -> AsyncIterator[PgVector]:
+        pool = Postgres(PostgresOptions(servers.database_url, settings=request.param))
+        yield PgVector(pool)
+        await pool.close()
 
     @pytest_asyncio.fixture(loop_scope="session")
     async def store(self, index: PgVector) -> AsyncIterator[str]:

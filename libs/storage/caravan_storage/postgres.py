@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -48,6 +48,8 @@ class PostgresOptions:
     """Longest wait for a connection, a new one included."""
     command_timeout: float = 5.0
     """Longest time for one statement."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Of the server, for every session, such as ``{"jit": "off"}``."""
 
 
 class Postgres:
@@ -58,6 +60,11 @@ class Postgres:
         self._place = _place(options.url)
         self._pool: Any = None
         self._opening = asyncio.Lock()
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """What every session is set to."""
+        return self._options.settings
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[Connection]:
@@ -112,7 +119,7 @@ class Postgres:
                         max_inactive_connection_lifetime=60.0,
                         init=_prepare,
                         connection_class=_Plain,
-                        server_settings={"application_name": "caravan"},
+                        server_settings={"application_name": "caravan", **self._options.settings},
                     )
         return self._pool
 

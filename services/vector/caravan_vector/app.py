@@ -31,6 +31,7 @@ from caravan_storage.postgres import Postgres, PostgresOptions
 from pydantic import ValidationError
 
 from caravan_vector import handlers
+from caravan_vector.indexes.pgvector import SETTINGS
 from caravan_vector.indexes.setup import prepare_once_there
 from caravan_vector.serving import Serving
 from caravan_vector.settings import Settings
@@ -55,7 +56,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         if nats is None:
             return
         leave.push_async_callback(nats.close)
-        postgres = Postgres(PostgresOptions(settings.database_url, max_connections=settings.at_once + 12))
+        postgres = Postgres(PostgresOptions(settings.database_url, settings.at_once + 12, settings=SETTINGS))
         leave.push_async_callback(postgres.close)
         claims = RedisClaims.from_url(settings.redis_url) if settings.redis_url else None
         if claims is not None:

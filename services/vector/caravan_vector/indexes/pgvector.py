@@ -22,7 +22,18 @@ INDEX_FROM: Final = 5_000
 """Chunks from which on a store gets an HNSW index. Below, looking at all of them is as quick, and misses nothing."""
 EXACT_UP_TO: Final = 20_000
 """Chunks that a filter may leave to be looked at one by one, rather than to be searched for in the graph."""
+MIN_EF: Final = 50
+"""Candidates of the graph: they hold 0.96 of the truth among 100,000 chunks, at half the price of 100."""
 MAX_EF: Final = 1000
+SETTINGS: Final = {
+    "hnsw.ef_search": str(MIN_EF),
+    "hnsw.iterative_scan": "relaxed_order",
+    "enable_sort": "off",
+    "enable_hashjoin": "off",
+    "jit": "off",
+}
+"""Of sessions that search. Sorting and hashing are priced out: they would mean that every chunk, or every file, is
+looked at after all. On a pool whose sessions begin so, a search is one statement and no transaction around it."""
 _NEAR: Final = "vector_chunks_near_"
 """Of the HNSW index of a store; its number follows."""
 _FIND_WITH_INDEX: Final = f"""
@@ -45,6 +56,7 @@ class PgVector(Tables):
     def __init__(self, postgres: Postgres, others: Mapping[str, frozenset[Mode]] | None = None) -> None:
         super().__init__(postgres)
         self._others = others or {}
+        self._ready = postgres.settings.items() >= SETTINGS.items()
 
     async def drop(self, tenant: str, store: str) -> int | None:
         """With its HNSW index, which goes first: once the row is gone, nobody knows of it."""
@@ -103,7 +115,10 @@ class PgVector(Tables):
         few = left is not None and left.chunks <= EXACT_UP_TO
         if few or not indexed:
             return await run(connection, search, statements.exact(search))
-        async with _graph_settings(connection, search.depth):
+        ef = min(MAX_EF, max(MIN_EF, 2 * search.depth))
+        if ef == MIN_EF and self._ready:
+            return await run(connection, search, statements.graph(search))
+        async with _settings(connection, SETTINGS | {"hnsw.ef_search": str(ef)}):
             return await run(connection, search, statements.graph(search))
 
 
@@ -116,14 +131,11 @@ async def run(connection: Connection, search: Search, nearest: str = "") -> list
 
 
 @asynccontextmanager
-async def _graph_settings(connection: Connection, depth: int) -> AsyncIterator[None]:
-    """A transaction in which the index brings `depth` good ones. Sorting is priced out: it would mean that every chunk
-    is looked at after all."""
+async def _settings(connection: Connection, settings: Mapping[str, str]) -> AsyncIterator[None]:
+    """A transaction with these."""
     try:
-        await connection.execute(  # all of it in one message
-            f"BEGIN READ ONLY; SET LOCAL hnsw.ef_search = {min(MAX_EF, max(100, 2 * depth))}; "
-            "SET LOCAL hnsw.iterative_scan = relaxed_order; SET LOCAL enable_sort = off"
-        )
+        wanted = "; ".join(f"SET LOCAL {name} = {value}" for name, value in settings.items())
+        await connection.execute(f"BEGIN READ ONLY; {wanted}")  # all of it in one message
         yield
     finally:
         await connection.execute("COMMIT")
@@ -155,7 +167,7 @@ async def _build(connection: Connection, head: Head) -> None:
     try:
         await connection.execute(
             f"CREATE INDEX CONCURRENTLY {_index(head.number)} ON {part} "
-            f"USING hnsw ((embedding::halfvec({head.dimension})) halfvec_ip_ops) WITH (m = 16, ef_construction = 64) "
+            f"USING hnsw ((embedding::halfvec({head.dimension})) halfvec_ip_ops) WITH (m = 12, ef_construction = 200) "
             f"WHERE store = {head.number}",
             timeout=_BUILD_SECONDS,
         )
