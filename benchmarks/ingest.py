@@ -131,8 +131,9 @@ def report(rows: Sequence[Row]) -> str:
     ratio = middle([row.embedding_seconds / row.seconds for row in rows])
     share = middle([row.embedding_cpu / row.cpu for row in rows])
     lines.append(f"| share of the embedding | {ratio:.0%} | {share:.0%} |")
-    rss = middle([row.rss for row in rows]) / MEGABYTE
-    return "\n".join([*lines, "", f"{rows[0].chunks} chunks; the vector service with its parsers: {rss:.0f} MB"])
+    rss = ", ".join(f"{row.rss / MEGABYTE:.0f}" for row in rows)
+    told = f"{rows[0].chunks} chunks; the vector service with its parsers, after each repetition: {rss} MB"
+    return "\n".join([*lines, "", told])
 
 
 def main() -> None:

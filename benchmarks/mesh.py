@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -50,9 +50,12 @@ def running_mesh(folder: Path, upstream_port: int, scale: Sequence[str] = ()) ->
         command(data, STOP_TIMEOUT, "down")
 
 
-def command(data: Path, timeout: float, name: str, *arguments: str) -> str:
+def command(
+    data: Path, timeout: float, name: str, *arguments: str, environment: Mapping[str, str] | None = None
+) -> str:
     """Stdout of one command. Settings of the caller's own mesh must not leak into this one."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(("CARAVAN_", "OTEL_", "NATS_"))}
+    env.update(environment or {})
     done = subprocess.run(
         [sys.executable, "-m", "caravan", name, "--data-dir", str(data), *arguments],
         capture_output=True, text=True, timeout=timeout, env=env,
