@@ -38,7 +38,7 @@ WAYS = {
     "vector": Query("vector"),
     "keyword": Query("keyword"),
     "hybrid, rrf": Query("hybrid", ranker=Rrf()),
-    "hybrid, weighted 0.5 : 0.5": Query("hybrid", ranker=Weighted()),
+    "hybrid, weighted 0.5 : 0.5": Query("hybrid", ranker=Weighted(0.5, 0.5)),
     "hybrid, weighted 0.7 : 0.3": Query("hybrid", ranker=Weighted(0.7, 0.3)),
     "hybrid, rrf, reranked by MiniLM": Query("hybrid", ranker=Rrf(), limit=RERANKED),
 }

@@ -85,12 +85,12 @@ class TestGraph:
             assert len({hit.id for hit in found} & {hit.id for hit in exact}) >= 0.9 * len(exact)
             assert found[0] == exact[0]
 
-    async def test_the_plan_uses_the_index(self, index: PgVector, postgres: Postgres, store: str) -> None:
+    async def test_the_plan_uses_the_index(self, index: PgVector, store: str) -> None:
         await index.settle(TENANT, store)
-        seen = await self.scans(postgres, store)
+        seen = await self.scans(index.postgres, store)
         await index.search(TENANT, store, near("word17 of 3"))
         await index.search(TENANT, store, near("x", filter=parse({"type": "eq", "key": "even", "value": True})))
-        assert await self.scans(postgres, store) == seen + 2
+        assert await self.scans(index.postgres, store) == seen + 2
 
     async def scans(self, postgres: Postgres, store: str) -> int:
         async with postgres.acquire() as connection:

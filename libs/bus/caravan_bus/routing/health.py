@@ -89,10 +89,6 @@ class Health:
             until = max(until, target.until, target.probe_until)
         return max(0.0, until - self._clock())
 
-    def open_targets(self) -> list[str]:
-        """Those that failed too often."""
-        return [key for key, target in self._targets.items() if target.open]
-
     def probe(self, key: str) -> None:
         """A request is sent to see whether it is back."""
         target = self._targets.get(key)

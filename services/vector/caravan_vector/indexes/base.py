@@ -59,10 +59,11 @@ class Rrf:
 
 @dataclass(frozen=True, slots=True)
 class Weighted:
-    """The weighted mean of both scores; only the ratio of the weights counts."""
+    """The weighted mean of both scores; only the ratio of the weights counts. What is written here was best in
+    docs/retrieval.md."""
 
-    vector: float = 0.5
-    keyword: float = 0.5
+    vector: float = 0.7
+    keyword: float = 0.3
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,8 @@ _KNOWN: Final = (
     "weights",
     "model",
 )
-DEFAULT: Final = Weighted(0.7, 0.3)
-"""How a hybrid search joins its orders when nobody says so: the best of docs/retrieval.md."""
+DEFAULT: Final = Weighted()
+"""How a hybrid search joins its orders when nobody says so."""
 _RRF: Final = Rrf()
 
 
@@ -65,7 +65,7 @@ def _ranker(options: dict[str, Any], named: Any) -> Rrf | Weighted:
     if named == "rrf":
         return Rrf(_number(options, "impact_factor", _RRF.k))
     if named in ("weighted", "normalized"):
-        return weights or Weighted()
+        return weights or DEFAULT
     if weights is None and options.get("impact_factor") is not None:
         return Rrf(_number(options, "impact_factor", _RRF.k))
     return weights or DEFAULT
