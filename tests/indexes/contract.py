@@ -91,7 +91,7 @@ class IndexContract:
         return open_index(self.provider_id, postgres)
 
     @pytest_asyncio.fixture(loop_scope="session")
-    async def replicas(self, servers: Servers) -> AsyncIterator[list[Index]]:
+    async def replicas(self, servers: Servers, postgres: Postgres) -> AsyncIterator[list[Index]]:
         """Three processes' worth: nothing is shared but the server."""
         pools = [Postgres(PostgresOptions(servers.database_url, 2, settings=pgvector.SETTINGS)) for _ in range(3)]
         yield [open_index(self.provider_id, pool) for pool in pools]

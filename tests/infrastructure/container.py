@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 
 from testcontainers.core.container import DockerContainer
 
-from caravan.runtime.ports import Ports
 from tests.infrastructure.compose import ContainerSpec
+from tests.infrastructure.ports import free_port
 
 _READY_SECONDS = 40.0
 _ENDED = ("exited", "dead")
@@ -20,7 +20,7 @@ class Container:
 
     def __init__(self, spec: ContainerSpec) -> None:
         self.spec = spec
-        self.port = Ports().take(spec.name)
+        self.port = free_port()
         self._container: DockerContainer | None = None
 
     async def start(self) -> None:

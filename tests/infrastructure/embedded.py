@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from caravan.runtime import Infrastructure
-from caravan.runtime.ports import Ports
+from tests.infrastructure.ports import free_port
 from tests.infrastructure.protocol import OpenNats, Servers
 
 
@@ -30,7 +30,7 @@ class EmbeddedNats:
     def __init__(self, folder: Path, jetstream: bool) -> None:
         self.folder = folder
         self.more = ("-js", "-sd", str(folder / "jetstream")) if jetstream else ()
-        self.port = Ports().take("nats")
+        self.port = free_port()
         self.process: asyncio.subprocess.Process | None = None
 
     @property

@@ -54,8 +54,11 @@ def test_a_port_is_given_once_and_remembered() -> None:
     ports = Ports()
     first = ports.take("nats")
     assert ports.take("postgres") != first
-    assert Ports({"nats": first}).take("nats") == first
-    assert Ports({"nats": first}).take("nats", fresh=True) != first
+    ports.close()
+    later = Ports({"nats": first})
+    assert later.take("nats") == first
+    assert later.take("nats", fresh=True) != first
+    later.close()
 
 
 def test_a_long_log_moves_aside_while_its_writer_goes_on(tmp_path: Path) -> None:

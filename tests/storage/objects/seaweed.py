@@ -13,7 +13,7 @@ import aiohttp
 from caravan_storage.objects import from_url
 from caravan_storage.objects.s3 import S3Objects
 
-from caravan.runtime.ports import Ports
+from tests.infrastructure.ports import free_port
 
 START_SECONDS = 50.0
 ACCESS_KEY = "AKIATESTSOFCARAVAN"
@@ -31,8 +31,7 @@ class Seaweed:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        ports = Ports()
-        self._ports = {name: ports.take(name) for name in PORTS}
+        self._ports = {name: free_port() for name in PORTS}
         self._process: asyncio.subprocess.Process | None = None
 
     @property

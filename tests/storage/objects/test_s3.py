@@ -14,7 +14,7 @@ from caravan_contracts.errors import DependencyDown
 from caravan_storage.objects import from_url
 from caravan_storage.objects.s3 import S3Objects
 
-from caravan.runtime.ports import Ports
+from tests.infrastructure.ports import free_port
 from tests.storage.objects.contract import ObjectsContract
 from tests.storage.objects.data import LARGE, MUCH, breaking, listed, pieces, put, read, some, waiting
 from tests.storage.objects.line import Line
@@ -122,7 +122,7 @@ async def test_a_connection_that_breaks_is_tried_again(seaweed: Seaweed, objects
 
 
 async def test_a_server_that_is_away_is_a_dependency_that_is_down(seaweed: Seaweed) -> None:
-    objects = seaweed.objects("x", Ports().take("nobody"))
+    objects = seaweed.objects("x", free_port())
     began = time.monotonic()
     with pytest.raises(DependencyDown, match=r"s3://caravan at http://127\.0\.0\.1:\d+ cannot be used now"):
         await objects.put("a", pieces(b"x"), MUCH)
