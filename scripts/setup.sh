@@ -5,12 +5,14 @@
 #                            (an eighth to a fifth less CPU), else the newest
 #   INSTALL_LOCAL=0          without the local chat model and embedder (about 400 MB less)
 #   INSTALL_ANY_LLM=0        without any-llm, for providers that do not speak OpenAI's API (about 10 MB less)
+#   INSTALL_OCR=1            with OCR: vector stores read images and scanned pages (about 220 MB more)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=.venv
 stamp=$venv/.caravan-setup
 local_models=${INSTALL_LOCAL:-1}
 any_llm=${INSTALL_ANY_LLM:-1}
+ocr=${INSTALL_OCR:-0}
 
 supported() { "$1" -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1; }
 
@@ -45,7 +47,7 @@ find_python() {
 }
 
 fingerprint() {
-  { cat requirements/*.txt pyproject.toml libs/*/pyproject.toml services/*/pyproject.toml "$0"; pwd; echo "local=$local_models any-llm=$any_llm"; } \
+  { cat requirements/*.txt pyproject.toml libs/*/pyproject.toml services/*/pyproject.toml "$0"; pwd; echo "local=$local_models any-llm=$any_llm ocr=$ocr"; } \
     | "$venv/bin/python" -c 'import hashlib, sys; print(sys.version_info[:3], hashlib.sha256(sys.stdin.buffer.read()).hexdigest())'
 }
 
@@ -84,6 +86,10 @@ fi
 if [ "$any_llm" != 0 ]; then
   echo "==> installing any-llm"
   install --require-hashes -r requirements/any-llm.txt
+fi
+if [ "$ocr" != 0 ]; then
+  echo "==> installing OCR"
+  install --require-hashes -r requirements/ocr.txt
 fi
 
 echo "==> installing Caravan's own packages"

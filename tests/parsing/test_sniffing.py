@@ -8,7 +8,7 @@ import zipfile
 import pytest
 from caravan_vector.parsing.errors import InvalidFile, UnsupportedFile
 from caravan_vector.parsing.sniffing import decide
-from caravan_vector.parsing.types import OOXML, TABLE, by_filename, supported
+from caravan_vector.parsing.types import OCR, OOXML, TABLE, by_filename, supported
 
 DOCX = f"{OOXML}.wordprocessingml.document"
 
@@ -71,7 +71,6 @@ def test_a_mismatch_is_an_invalid_file(content: bytes, declared: str | None, fil
 @pytest.mark.parametrize(
     ("content", "declared", "filename", "says"),
     [
-        (b"\x89PNG\r\n\x1a\n", "image/png", "a.png", "no OCR is installed"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "application/msword", "a.doc", "application/msword are not read"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", None, "a.doc", "Office document of before 2007"),
         (packed("a.txt"), "application/zip", "", "an archive that is no Office document"),
@@ -84,6 +83,30 @@ def test_what_is_not_read(content: bytes, declared: str | None, filename: str, s
         decide(io.BytesIO(content), declared, filename)
 
 
+IMAGES = [
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff\xe0", "image/jpeg"),
+    (b"GIF89a", "image/gif"),
+    (b"MM\x00*", "image/tiff"),
+    (b"RIFF\x00\x00\x00\x00WEBP", "image/webp"),
+]
+
+
+@pytest.mark.skipif(OCR, reason="the extra ocr is installed")
+@pytest.mark.parametrize(("content", "media_type"), IMAGES)
+def test_images_are_not_read_without_ocr(content: bytes, media_type: str) -> None:
+    with pytest.raises(UnsupportedFile, match="install the extra ocr of caravan-vector"):
+        decide(io.BytesIO(content), media_type, "")
+    assert media_type not in supported()
+
+
+@pytest.mark.skipif(not OCR, reason="the extra ocr is not installed (make setup INSTALL_OCR=1)")
+@pytest.mark.parametrize(("content", "media_type"), IMAGES)
+def test_images_are_read_with_ocr_whatever_they_are_called(content: bytes, media_type: str) -> None:
+    assert decide(io.BytesIO(content), "image/png", "a.jpg").media_type == media_type
+    assert media_type in supported()
+
+
 def test_the_table_says_nothing_twice() -> None:
     names = [name for kind in TABLE for name in (kind.media_type, *kind.aliases)]
     extensions = [extension for kind in TABLE for extension in kind.extensions]
@@ -92,4 +115,4 @@ def test_the_table_says_nothing_twice() -> None:
 
 def test_the_list_of_types_comes_from_the_table() -> None:
     assert {"application/pdf", DOCX, "text/markdown", "application/json"} <= set(supported())
-    assert "image/png" not in supported() and by_filename("a.tar.PNG") is not None and by_filename("png") is None
+    assert by_filename("a.tar.PNG") is not None and by_filename("png") is None

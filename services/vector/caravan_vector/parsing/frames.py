@@ -25,12 +25,14 @@ _MAX_HEADING = 200
 
 
 class Frame(IntEnum):
-    """Kinds of frames, in the order in which they come: BEGUN, TEXT any number of times, then END or ERROR."""
+    """Kinds of frames: BEGUN, then TEXT and MORE_TIME any number of times, then END or ERROR."""
 
     BEGUN = 1
     TEXT = 2
     END = 3
     ERROR = 4
+    MORE_TIME = 5
+    """A page is about to be read by OCR, for which there is time of its own."""
 
 
 class BadFrame(Exception):

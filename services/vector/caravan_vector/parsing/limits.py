@@ -25,5 +25,11 @@ class Limits:
     """That a worker may keep its reader waiting, all in all; how long the reader itself takes does not count."""
     cpu_seconds: int = 60
     """Of a processor."""
+    pixels: int = 40_000_000
+    """Of an image, or of one page of it."""
+    ocr_pages: int = 30
+    """Images and scanned pages of one document that are read by OCR."""
+    ocr_seconds: int = 30
+    """That each of them adds to `seconds` and to `cpu_seconds`."""
     memory_bytes: int = 1024 * MIB
-    """Address space of a worker, its libraries included (30 to 70 MiB)."""
+    """Address space of a worker, its libraries included (30 to 70 MiB; with OCR up to 700 MiB)."""

@@ -24,6 +24,7 @@ class Reading(AsyncIterator[Piece]):
         self._worker = worker
         self._limits = limits
         self._left = limits.seconds
+        self._recognized = 0
         self._over = False
         self.clean = False
         """The worker said its last word about the document, and broke no bound."""
@@ -42,7 +43,10 @@ class Reading(AsyncIterator[Piece]):
 
     async def _next(self) -> Piece:
         try:
-            kind, payload, self._left = await self._worker.next(self._limits, self._left)
+            kind, payload = await self._frame()
+            while kind is Frame.MORE_TIME:
+                self._allow()
+                kind, payload = await self._frame()
             if kind is Frame.TEXT:
                 return to_piece(payload)
             if kind is Frame.ERROR:
@@ -53,6 +57,17 @@ class Reading(AsyncIterator[Piece]):
             raise ParserFailed(f"the process that read the document sent something else: {error}") from error
         self.clean = True
         raise StopAsyncIteration
+
+    async def _frame(self) -> tuple[Frame, bytes]:
+        kind, payload, self._left = await self._worker.next(self._limits, self._left)
+        return kind, payload
+
+    def _allow(self) -> None:
+        """Time for one page more; a worker that asks too often is none of ours."""
+        self._recognized += 1
+        if self._recognized > self._limits.ocr_pages:
+            raise BadFrame("more pages than may be read by OCR")
+        self._left += self._limits.ocr_seconds
 
     def _error(self, payload: bytes) -> DocumentError:
         said = to_error(payload)

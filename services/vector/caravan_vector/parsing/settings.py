@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from caravan_vector.parsing.limits import MIB, Limits
 
 _DEFAULT = Limits()
+MEGA = 1_000_000
 
 
 class ParsingSettings(BaseSettings):
@@ -41,9 +42,17 @@ class ParsingSettings(BaseSettings):
     """Of all that is packed in an Office document."""
     parse_pages: int = Field(_DEFAULT.pages, ge=1, le=1_000_000, validation_alias="CARAVAN_VECTOR_PARSE_PAGES")
     """Pages, slides or sheets of one document."""
+    parse_megapixels: int = Field(
+        _DEFAULT.pixels // MEGA, ge=1, le=1000, validation_alias="CARAVAN_VECTOR_PARSE_MEGAPIXELS"
+    )
+    """Of an image."""
+    ocr_pages: int = Field(_DEFAULT.ocr_pages, ge=0, le=10_000, validation_alias="CARAVAN_VECTOR_OCR_PAGES")
+    """Images and scanned pages of one document; 0 = none is read by OCR."""
+    ocr_seconds: int = Field(_DEFAULT.ocr_seconds, ge=1, le=3600, validation_alias="CARAVAN_VECTOR_OCR_SECONDS")
+    """That each of them adds to the two bounds of time."""
 
     extra_parsers: dict[str, str] = Field(default_factory=dict, validation_alias="CARAVAN_VECTOR_EXTRA_PARSERS")
-    """Media type -> "module:function", before what is built in: the place for OCR. As JSON."""
+    """Media type -> "module:function", before what is built in. As JSON."""
 
     @field_validator("extra_parsers")
     @classmethod
@@ -64,4 +73,7 @@ class ParsingSettings(BaseSettings):
             seconds=self.parse_seconds,
             cpu_seconds=self.parse_cpu_seconds,
             memory_bytes=self.parse_memory_mib * MIB,
+            pixels=self.parse_megapixels * MEGA,
+            ocr_pages=self.ocr_pages,
+            ocr_seconds=self.ocr_seconds,
         )

@@ -22,17 +22,20 @@ from caravan_vector.parsing.types import (
 HEAD = 8192
 """Bytes that are looked at."""
 _MARKS: tuple[tuple[bytes, Content, str], ...] = (
-    (b"\x89PNG\r\n\x1a\n", Content.IMAGE, "a PNG image"),
-    (b"\xff\xd8\xff", Content.IMAGE, "a JPEG image"),
-    (b"GIF8", Content.IMAGE, "a GIF image"),
-    (b"II*\x00", Content.IMAGE, "a TIFF image"),
-    (b"MM\x00*", Content.IMAGE, "a TIFF image"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Content.OTHER, "an Office document of before 2007, or an encrypted one"),
     (b"{\\rtf", Content.OTHER, "RTF"),
     (b"PK\x05\x06", Content.OTHER, "an empty archive"),
     (b"\x1f\x8b", Content.OTHER, "gzip"),
     (b"\x7fELF", Content.OTHER, "a program"),
 )
+_IMAGES: tuple[tuple[bytes, str], ...] = (
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"GIF8", "gif"),
+    (b"II*\x00", "tiff"),
+    (b"MM\x00*", "tiff"),
+)
+_NO_OCR = "; for images, install the extra ocr of caravan-vector (make setup INSTALL_OCR=1)"
 _OFFICE = (
     ("word/document.xml", Content.DOCX),
     ("ppt/presentation.xml", Content.PPTX),
@@ -60,9 +63,9 @@ def decide(file: BinaryIO, declared: str | None, filename: str | None) -> Kind:
             raise InvalidFile(f"the file is said to be {meant.media_type}, but its content is {looks}")
     if content is Content.TEXT:
         return _text_kind(head, named, said)
-    kind = BY_CONTENT.get(content)
-    if kind is None:
-        ocr = "; images are not read, no OCR is installed" if content is Content.IMAGE else ""
+    kind = BY_TYPE[f"image/{_image(head)}"] if content is Content.IMAGE else BY_CONTENT.get(content)
+    if kind is None or not kind.parser:
+        ocr = _NO_OCR if content is Content.IMAGE else ""
         raise UnsupportedFile(f"the file is {looks}, which is not read{ocr}; these are: {', '.join(supported())}")
     return kind
 
@@ -80,8 +83,8 @@ def _content(file: BinaryIO, head: bytes) -> tuple[Content, str]:
     for mark, content, looks in _MARKS:
         if head.startswith(mark):
             return content, looks
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return Content.IMAGE, "a WebP image"
+    if image := _image(head):
+        return Content.IMAGE, f"a {image.upper()} image"
     if b"%PDF-" in head[:1024]:
         return Content.PDF, "a PDF"
     if head.startswith(b"PK\x03\x04"):
@@ -89,6 +92,13 @@ def _content(file: BinaryIO, head: bytes) -> tuple[Content, str]:
     if not head.startswith(_WIDE) and head.translate(None, _CONTROL) != head:
         return Content.OTHER, "binary, of no known type"
     return Content.TEXT, "text"
+
+
+def _image(head: bytes) -> str:
+    """The subtype of an image's media type; "" = it is none."""
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "webp"
+    return next((subtype for mark, subtype in _IMAGES if head.startswith(mark)), "")
 
 
 def _archive(file: BinaryIO) -> tuple[Content, str]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import PurePath
 
 OOXML = "application/vnd.openxmlformats-officedocument"
 FORMATS = "caravan_vector.parsing.formats"
+OCR = find_spec("rapidocr") is not None
+"""The extra `ocr` is installed: images are read, and pages that were scanned."""
 
 
 class Content(StrEnum):
@@ -41,7 +44,7 @@ def _text(media_type: str, extensions: str, *aliases: str, parser: str = "plain:
 
 
 def _image(media_type: str, extensions: str) -> Kind:
-    return Kind(media_type, "", Content.IMAGE, tuple(extensions.split()))
+    return Kind(media_type, f"{FORMATS}.image:read" if OCR else "", Content.IMAGE, tuple(extensions.split()))
 
 
 TABLE: tuple[Kind, ...] = (

@@ -127,6 +127,15 @@ def _bound_cpu(seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
+def _more_time(limits: Limits, answers: BinaryIO) -> None:
+    """Of a processor, here; of the clock, which the service holds and counts along."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    most = soft + limits.ocr_seconds
+    resource.setrlimit(resource.RLIMIT_CPU, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+    answers.write(frame(Frame.MORE_TIME))
+    answers.flush()
+
+
 def _answer(request: dict[str, Any], answers: BinaryIO, memory: int) -> int:
     """Read one document; returns the code to exit with, 0 = go on with the next."""
     limits = Limits(**request["limits"])
@@ -161,7 +170,8 @@ def _read(request: dict[str, Any], limits: Limits, answers: BinaryIO) -> None:
         if size > limits.file_bytes:
             raise InvalidFile(f"the document is longer than {limits.file_bytes} bytes", bound="file_bytes")
         out = Out(answers, limits.text_bytes)
-        for piece in _parser(request, file)(Opened(file, size, limits)):
+        document = Opened(file, size, limits, lambda: _more_time(limits, answers))
+        for piece in _parser(request, file)(document):
             out.take(piece)
         out.flush()
     answers.write(frame(Frame.END, orjson.dumps({"text_bytes": out.sent})))

@@ -1,11 +1,12 @@
 """What a parser is given: a function `read(document: Opened) -> Iterator[Piece]`.
 
 A parser yields as it goes, raises InvalidFile for what it cannot read, and need not fear for memory or time: its
-process is bounded. An operator's own parser, such as one with OCR for images, has the same shape.
+process is bounded. An operator's own parser has the same shape.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -20,6 +21,8 @@ class Opened:
     file: BinaryIO
     size: int
     limits: Limits
+    more_time: Callable[[], None] = lambda: None
+    """To be called before a page is read by OCR: it adds `limits.ocr_seconds`, `limits.ocr_pages` times at most."""
 
     def count_pages(self, pages: int, what: str = "pages") -> None:
         """Raises InvalidFile when there are more than are read."""
