@@ -1,7 +1,7 @@
 # Every image of Caravan, one target each:
 #   gateway  registry  agents  files  vector  inference (remote providers only)  inference-local (adds the local models)  tools (the command)
 #   inference-any-llm (adds the providers without OpenAI's API; --build-arg SDKS=bedrock,cohere names those with SDKs)
-#   vector takes --build-arg INDEXES="faiss qdrant" for the indexes beside pgvector
+#   vector takes --build-arg INDEXES="faiss qdrant" for the indexes beside pgvector, and OCR=1 to read images
 #
 #   docker build --target gateway -t caravan/gateway .
 #
@@ -77,8 +77,10 @@ RUN $OWN /wheels/caravan_contracts-* /wheels/caravan_bus-* /wheels/caravan_stora
 
 FROM packages AS vector-packages
 ARG INDEXES=
+ARG OCR=
 RUN --mount=type=cache,target=/root/.cache/uv $FETCH -r services/vector/pyproject.toml \
-        -r libs/storage/pyproject.toml --extra s3 $(for index in $INDEXES; do echo --extra $index; done)
+        -r libs/storage/pyproject.toml --extra s3 $(for index in $INDEXES; do echo --extra $index; done) \
+        ${OCR:+--extra ocr --constraints requirements/ocr.txt}
 COPY --from=wheels /wheels /wheels
 RUN $OWN /wheels/caravan_contracts-* /wheels/caravan_bus-* /wheels/caravan_storage-* /wheels/caravan_vector-*
 

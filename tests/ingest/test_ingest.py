@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 
 import pytest
 from caravan_bus.work.queue import TryLater
 from caravan_contracts import vectors as v
 from caravan_contracts.errors import InvalidRequest, Overloaded
+from PIL import Image, ImageDraw, ImageFont
 
 from tests.ingest.house import House
 from tests.ingest.test_service import BREAD, STATIC, WHALES, long
@@ -195,6 +197,18 @@ async def test_a_file_that_kills_its_workers_is_given_up(house: House) -> None:
     assert failed.status == "failed"
     assert failed.last_error is not None
     assert "no worker got on with it" in failed.last_error.message
+
+
+async def test_an_image_is_found_by_what_stands_in_it(house: House) -> None:
+    pytest.importorskip("rapidocr", reason="the extra ocr is not installed (make setup INSTALL_OCR=1)")
+    picture, bytes_of = Image.new("RGB", (500, 90), "white"), BytesIO()
+    ImageDraw.Draw(picture).text((20, 20), WHALES[:24], fill="black", font=ImageFont.load_default(30))
+    picture.save(bytes_of, "PNG")
+    photo = await house.add(bytes_of.getvalue(), "a.png", "image/png")
+    store = await house.store(file_ids=[photo])
+    await house.work()
+    assert (await house.file(store, photo)).status == "completed"
+    assert await house.found(store, "whales") == [photo]
 
 
 async def test_a_poisoned_file_fails_alone(house: House) -> None:
