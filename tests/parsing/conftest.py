@@ -53,9 +53,11 @@ def pool(make_pool: MakePool) -> ParserPool:
     return make_pool()
 
 
-async def read(pool: ParserPool, path: Path, media_type: str = "", filename: str | None = None) -> list[Piece]:
-    """All of a document."""
-    async with asyncio.timeout(50):
+async def read(
+    pool: ParserPool, path: Path, media_type: str = "", filename: str | None = None, patience: float = 50
+) -> list[Piece]:
+    """All of a document, within `patience` seconds."""
+    async with asyncio.timeout(patience):
         async with pool.read(Document(path, path.name if filename is None else filename, media_type)) as pieces:
             return [piece async for piece in pieces]
 

@@ -25,6 +25,8 @@ from tests.parsing.test_damaged import damaged
 pytest.importorskip("rapidocr", reason="the extra ocr is not installed (make setup INSTALL_OCR=1)")
 pytest.importorskip("onnxruntime")
 
+PATIENCE = 110
+"""Seconds: OCR takes some of a processor, which other tests share."""
 WIDE = Limits()
 """What a service has that sets nothing."""
 LINES = ("The ship leaves at noon", "with seven sails and", "a crew of nineteen")
@@ -46,13 +48,13 @@ def pool(make_pool: MakePool) -> ParserPool:
 
 
 async def lines(pool: ParserPool, path: Path) -> tuple[str, ...]:
-    text = "".join(piece.text for piece in await read(pool, path))
+    text = "".join(piece.text for piece in await read(pool, path, patience=PATIENCE))
     return tuple(line for line in text.split("\n") if line)
 
 
 async def refused(pool: ParserPool, path: Path) -> InvalidFile:
     with pytest.raises(InvalidFile) as caught:
-        await read(pool, path)
+        await read(pool, path, patience=PATIENCE)
     assert str(path) not in caught.value.message
     return caught.value
 
@@ -89,7 +91,7 @@ async def test_a_photo_that_was_taken_sideways(pool: ParserPool, tmp_path: Path)
 async def test_pages_of_a_tiff(pool: ParserPool, tmp_path: Path) -> None:
     path = tmp_path / "a.tiff"
     drawn(["The first page"]).save(path, save_all=True, append_images=[drawn(["The second page"])])
-    pieces = [piece for piece in await read(pool, path) if piece.text.strip()]
+    pieces = [piece for piece in await read(pool, path, patience=PATIENCE) if piece.text.strip()]
     assert [(piece.text.strip(), piece.place) for piece in pieces] == [
         ("The first page", Place(page=1)),
         ("The second page", Place(page=2)),
@@ -100,7 +102,7 @@ async def test_scanned_pages_of_a_pdf_between_others(pool: ParserPool, tmp_path:
     path = tmp_path / "a.pdf"
     drawn(["A page that was scanned"]).save(path, resolution=72)
     mixed(path, making.pdf(tmp_path / "b.pdf", ["A page that was written"]))
-    pieces = [piece for piece in await read(pool, path) if piece.text.strip()]
+    pieces = [piece for piece in await read(pool, path, patience=PATIENCE) if piece.text.strip()]
     assert [(piece.text.strip(), piece.place) for piece in pieces] == [
         ("A page that was scanned", Place(page=1)),
         ("A page that was written", Place(page=2)),
@@ -186,7 +188,7 @@ async def test_damage_is_text_or_one_error(pool: ParserPool, tmp_path: Path) -> 
         for _ in range(8):
             path.write_bytes(damaged(good, dice))
             with suppress(InvalidFile, UnsupportedFile):
-                assert await read(pool, path)
+                assert await read(pool, path, patience=PATIENCE)
 
 
 def test_images_are_among_what_is_read() -> None:

@@ -32,7 +32,9 @@ async def batches(pool: ParserPool, document: Document, sizes: Sizes, size: int)
         empty = False
         yield waiting[start : start + size]
     if empty:
-        raise InvalidFile("no text was found in the file; in pictures it is found by OCR, the extra ocr of caravan-vector")
+        raise InvalidFile(
+            "no text was found in the file; in pictures it is found by OCR, the extra ocr of caravan-vector"
+        )
 
 
 def _fed(chunker: Chunker, piece: Piece) -> list[Chunk]:

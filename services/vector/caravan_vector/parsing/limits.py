@@ -32,4 +32,4 @@ class Limits:
     ocr_seconds: int = 30
     """That each of them adds to `seconds` and to `cpu_seconds`."""
     memory_bytes: int = 1024 * MIB
-    """Address space of a worker, its libraries included (30 to 70 MiB; with OCR up to 700 MiB)."""
+    """Address space of a worker, its libraries included (30 to 70 MiB; with OCR up to 1 GiB)."""

@@ -5,6 +5,7 @@ The engine is loaded with the first page that needs it, and stays for the worker
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
@@ -23,6 +24,10 @@ DETECTED_SIDE = 1280
 """The same, of the picture in which lines are looked for; they are read from the larger one."""
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
 """Each thread of these libraries takes address space, which is bounded, and they have one for each core."""
+M_MMAP_THRESHOLD = -3
+"""glibc's name for what `mallopt` sets."""
+LARGE = 8 * 1024 * 1024
+"""Bytes from which memory is given back to the kernel at once: kept for later, it would fill the address space."""
 Points = Sequence[Sequence[float]]
 """The corners of a box as (x, y): left top, right top, right bottom, left bottom."""
 
@@ -80,6 +85,8 @@ def _recognized(picture: Image) -> Any:
 @cache
 def _engine() -> Any:
     os.environ.update(ONE_THREAD, ORT_DISABLE_TELEMETRY="1")  # before these libraries are imported
+    if hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(M_MMAP_THRESHOLD, LARGE)
     import rapidocr
 
     models = Path(rapidocr.__file__).parent / "models"
