@@ -5,7 +5,7 @@
 #                            (an eighth to a fifth less CPU), else the newest
 #   INSTALL_LOCAL=0          without the local chat model and embedder (about 400 MB less)
 #   INSTALL_ANY_LLM=0        without any-llm, for providers that do not speak OpenAI's API (about 10 MB less)
-#   INSTALL_OCR=1            with OCR: vector stores read images and scanned pages (about 220 MB more)
+#   INSTALL_OCR=1            with OCR: vector stores read images and scanned pages (about 200 MB more)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=.venv
