@@ -14,9 +14,17 @@ def run(code: str) -> str:
     return done.stdout.strip()
 
 
-def test_the_bus_does_not_load_aiohttp() -> None:
-    code = "import sys, caravan_bus.nats; print([m for m in sys.modules if m.startswith('aiohttp.')])"
+@pytest.mark.parametrize(
+    "module", ["caravan_bus.nats", "caravan_registry.app", "caravan_files.app", "caravan_vector.app"]
+)
+def test_a_service_loads_neither_aiohttp_nor_the_web_server_that_faststream_looks_for(module: str) -> None:
+    code = f"import sys, {module}; print([m for m in sys.modules if m.startswith(('aiohttp.', 'uvicorn.'))])"
     assert run(code) == "[]"
+
+
+def test_what_faststream_looks_for_is_there_when_it_is_used() -> None:
+    code = "import caravan_bus.control.broker; from faststream._internal._compat import uvicorn; print(uvicorn.Config)"
+    assert run(code) == "<class 'uvicorn.config.Config'>"
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ def lazily(name: str) -> None:
     already, or not installed.
 
     nats-py imports aiohttp for WebSockets, which hardly anybody uses: 14 MB and a quarter of a second in each process.
+    FastStream imports uvicorn to say whether it is there.
     (`importlib.util.LazyLoader` does not do: the import statement itself looks at ``__spec__``, which loads it.)
     """
     if name in sys.modules:

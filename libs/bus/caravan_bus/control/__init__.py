@@ -5,3 +5,8 @@ Needs ``caravan-bus[control]``. The token path and the gateway import nothing fr
 - :mod:`broker`: FastStream's connection
 - :mod:`messages`: typed requests, and an answer for each of them whatever happens
 """
+
+from caravan_bus.lazily import lazily
+
+for _unused in ("aiohttp", "uvicorn"):  # what FastStream and nats-py import, and we do not use
+    lazily(_unused)
