@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 
 import pytest
 from hypothesis import settings
@@ -23,9 +25,20 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if sys.dont_write_bytecode:
+        _keep_bytecode(config)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started by a shell that does not wait for it: what tests
         signal.signal(signal.SIGINT, signal.default_int_handler)  # start would ignore Ctrl-C too
     settings.register_profile("patient", deadline=None)  # 200 ms are nothing on a machine that is busy
     settings.load_profile("patient")
     config.pluginmanager.register(shared)
     config.pluginmanager.register(scheduling)
+
+
+def _keep_bytecode(config: pytest.Config) -> None:
+    """What a shell says that wants no ``__pycache__`` beside its sources. Hundreds of processes of the tests would each
+    compile all that they import, which is more work than the tests are: they keep it among pytest's own files."""
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = str(config.rootpath / ".pytest_cache" / "bytecode")
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+    os.environ["PYTHONDONTWRITEBYTECODE"] = ""
