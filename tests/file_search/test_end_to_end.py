@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
@@ -33,8 +34,16 @@ def upstream() -> Iterator[Searcher]:
 @pytest.fixture(scope="module")
 def mesh(upstream: Searcher, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
     folder = tmp_path_factory.mktemp("search")
-    with two_tenants(folder, upstream, "agents=1", CARAVAN_VECTOR_EMBEDDING_MODEL="up/embed-64") as made:
+    left(folder).parent.mkdir(parents=True)
+    left(folder).write_text("of a tenant")
+    environment = {"CARAVAN_VECTOR_EMBEDDING_MODEL": "up/embed-64", "TMPDIR": str(folder / "tmp")}
+    with two_tenants(folder, upstream, "agents=1", **environment) as made:
         yield made
+
+
+def left(folder: Path) -> Path:
+    """A document that a vector service was reading when it was killed."""
+    return folder / "tmp" / "caravan-vector-killed" / "document"
 
 
 @pytest.fixture
@@ -74,6 +83,10 @@ def test_an_uploaded_file_is_found_and_cited(client: OpenAI, store: VectorStore,
     assert made.output_text == "Forty 🐪 and so on."
     told = upstream.requests[-1].body["messages"][-1]
     assert told["role"] == "tool" and "forty camels" in told["content"]
+
+
+def test_a_document_that_a_killed_service_left_on_the_machine_is_gone(mesh: RunningMesh) -> None:
+    assert not left(mesh.folder).parent.exists()
 
 
 def test_filters_reach_the_store(client: OpenAI, store: VectorStore) -> None:

@@ -25,6 +25,7 @@ from caravan_vector.attached.store import FileTable
 from caravan_vector.attached.telling import Telling
 from caravan_vector.cleaning import Cleaner
 from caravan_vector.indexes.opened import Indexes
+from caravan_vector.ingest import scratch
 from caravan_vector.ingest.claims import Claims
 from caravan_vector.ingest.fetching import Fetcher
 from caravan_vector.ingest.keeper import Keeper
@@ -103,7 +104,9 @@ class Serving:
         verbs.install(broker, VECTOR, self._raw, handlers.RAW)
 
     async def start(self) -> None:
-        """Begin to keep leases and to sweep."""
+        """Begin to keep leases and to sweep; what killed processes left of documents on this machine is removed."""
+        if left := await asyncio.to_thread(scratch.clear):
+            log.info("removed %d folders of processes that were killed", left)
         self._subscription = await self._transport.subscribe(s.FILE_REMOVED, self._on_removed, VECTOR)
         self._tasks = [
             asyncio.create_task(self._keeper.run(), name="keeper"),

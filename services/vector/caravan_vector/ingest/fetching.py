@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 from caravan_bus.requests import Requester
@@ -16,6 +15,7 @@ from caravan_contracts.files import LocatedFile, LocateFile
 from caravan_contracts.users import FILES
 from caravan_storage.objects import Objects
 
+from caravan_vector.ingest import scratch
 from caravan_vector.parsing.errors import InvalidFile
 from caravan_vector.parsing.process import Document
 
@@ -43,8 +43,8 @@ class Fetcher:
                 f"the file has {located.file.bytes} bytes; {self._most} can be read into a vector store",
                 bound="file_bytes",
             )
-        with TemporaryDirectory(prefix="caravan-vector-") as folder:
-            path = Path(folder) / "document"
+        with scratch.folder() as folder:
+            path = folder / "document"
             await self._download(located.key, path)
             yield Document(path, located.file.filename, located.media_type)
 
