@@ -6,9 +6,9 @@ from typing import Any
 
 import orjson
 import pytest
-from caravan_agents.responses import chunks
 from caravan_agents.responses.events import EventWriter
 from caravan_agents.responses.turn import Hooks
+from caravan_contracts import chunks
 from pydantic import ValidationError
 
 from tests.responses.chat import DONE, USAGE, call, chunk, event, stream, texts

@@ -1,4 +1,4 @@
-"""Server-sent events in both directions: a provider's are cut out of its bytes, ours are made of templates.
+"""Server-sent events, made of templates; those of a provider are cut by :mod:`caravan_contracts.sse`.
 
 Source: WHATWG HTML, 9.2.6.
 """
@@ -13,38 +13,6 @@ _PADDED: Final = 16
 """Deltas that hide their length are padded to a multiple of so many bytes."""
 _NOISE: Final = b"q7Zk2mXw9RtLb4Vh"
 """What they are padded with: its length is all that matters, and events that are made again have to be the same."""
-
-
-class Splitter:
-    """Cuts a stream into events, however it comes. Carriage returns are dropped: JSON has none of its own."""
-
-    __slots__ = ("_rest",)
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """The whole events that are there now, each without the empty line behind it."""
-        if b"\r" in data:
-            data = data.replace(b"\r", b"")
-        if self._rest:
-            data = self._rest + data
-        events = data.split(b"\n\n")
-        self._rest = events.pop()
-        return events
-
-    def end(self) -> bytes:
-        """What came behind the last whole event."""
-        rest, self._rest = self._rest, b""
-        return rest
-
-
-def payload(event: bytes) -> bytes:
-    """The data of an event; b"" for a comment."""
-    if event.startswith(b"data: ") and b"\n" not in event:
-        return event[6:]
-    lines = [line[5:].removeprefix(b" ") for line in event.split(b"\n") if line.startswith(b"data:")]
-    return b"\n".join(lines)
 
 
 class DeltaTemplate:

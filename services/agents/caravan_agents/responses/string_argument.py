@@ -7,6 +7,7 @@ import re
 from typing import Final
 
 import orjson
+from caravan_contracts.chunks import readable
 
 from caravan_agents.responses.tools import CUSTOM_ARGUMENT
 
@@ -81,8 +82,3 @@ class StringArgument:
 def _decode(raw: str) -> str:
     """The text of a JSON string's inside."""
     return readable(json.loads(f'"{raw}"')) if "\\" in raw else raw
-
-
-def readable(text: str) -> str:
-    """`text` as JSON takes it: half of a pair of surrogates becomes the sign for what cannot be read."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

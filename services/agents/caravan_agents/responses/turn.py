@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
+from caravan_contracts import chunks
+from caravan_contracts.sse import Splitter, payload
 
-from caravan_agents.responses import chunks, logprobs
+from caravan_agents.responses import logprobs
 from caravan_agents.responses.assembly import IncompleteReason, ResponseObject
 from caravan_agents.responses.citing import CitingMessage
 from caravan_agents.responses.ids import MakeId, item_id, new_id
@@ -25,7 +27,7 @@ from caravan_agents.responses.open_items import (
 )
 from caravan_agents.responses.outline import Outline, Sink, field_of, outline_of
 from caravan_agents.responses.request import SEALED, TIERS
-from caravan_agents.responses.sse import EventLog, Splitter, payload
+from caravan_agents.responses.sse import EventLog
 
 _TRIES: Final = 16
 """Outlines that are made without one chunk that fits, until no more are made."""

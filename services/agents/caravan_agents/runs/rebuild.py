@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
+from caravan_contracts.sse import payload
 
 from caravan_agents.responses.assembly import ResponseObject, Usage
 from caravan_agents.responses.events import EventWriter
 from caravan_agents.responses.ids import MakeId, new_id, of_output
 from caravan_agents.responses.items import Item
 from caravan_agents.responses.marks import OPEN, mark_of, may_go_on
-from caravan_agents.responses.sse import EventLog, payload
+from caravan_agents.responses.sse import EventLog
 from caravan_agents.responses.tools import CUSTOM_ARGUMENT
 from caravan_agents.responses.turn import Hooks
 from caravan_agents.runs.state import State

@@ -8,8 +8,6 @@ from typing import Any, Final, Literal
 
 import orjson
 
-from caravan_agents.responses.string_argument import readable
-
 Kind = Literal["text", "reasoning", "refusal"]
 _REASONING: Final = ("reasoning_content", "reasoning", "thinking")
 """Fields in which providers stream reasoning; where two of them say the same, the first is taken."""
@@ -118,3 +116,8 @@ def error_of(chunk: dict[str, Any]) -> str | None:
         return None
     message = error.get("message") if isinstance(error, dict) else error
     return str(message or "the provider's stream ended with an error")
+
+
+def readable(text: str) -> str:
+    """`text` as JSON takes it: half of a pair of surrogates becomes the sign for what cannot be read."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
