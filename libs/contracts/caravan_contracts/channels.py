@@ -119,15 +119,22 @@ def _responses() -> list[Channel]:
     return rows
 
 
+_OPERATIONS: Final = {
+    ResponseOperation.COUNT: "how many tokens an input has",
+    ResponseOperation.COUNT_CHAT: "how many tokens a chat completion would be asked with",
+    ResponseOperation.COMPACT: "the summary that stands for a conversation, encrypted",
+}
+
+
 def _operation(verb: ResponseOperation) -> Channel:
-    counts = verb is ResponseOperation.COUNT
+    counts = verb is not ResponseOperation.COMPACT
     return Channel(
         name=f"agents.{verb}.at",
         address=s.at_template(AGENTS, verb),
         pattern=Pattern.STREAM,
         publishers=(GATEWAY,),
         subscribers=(AGENTS,),
-        summary="how many tokens an input has" if counts else "the summary that stands for a conversation, encrypted",
+        summary=_OPERATIONS[verb],
         reply=TokenCount if counts else None,
     )
 

@@ -13,6 +13,9 @@ class ResponseOperation(StrEnum):
 
     COUNT = "count"
     """The body is that of POST /v1/responses/input_tokens; the answer a :class:`TokenCount`."""
+    COUNT_CHAT = "count_chat"
+    """The body is that of a chat completion, as the gateway makes it of other APIs' requests; the answer a
+    :class:`TokenCount`."""
     COMPACT = "compact"
     """The body is that of POST /v1/responses/compact; the answer OpenAI's object ``response.compaction``."""
 

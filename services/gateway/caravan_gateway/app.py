@@ -58,6 +58,7 @@ from caravan_gateway.asgi import App
 from caravan_gateway.auth import Authenticator
 from caravan_gateway.completions import CompletionRoute
 from caravan_gateway.connection import Connection
+from caravan_gateway.dialects import table as dialects
 from caravan_gateway.edge import Edge
 from caravan_gateway.files import routes as file_routes
 from caravan_gateway.files import uploads
@@ -167,6 +168,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         rerank_alpha.PATH: rerank_alpha.AlphaRerank(alpha, settings),
         responses.PATH: responses.ResponsesRoute(runs, alpha),
         **response_operations.hot_routes(runs, alpha),
+        **dialects.hot_routes(alpha, runs),
     }
     open_to_all = settings.api_keys_file is None and not settings.allow_anonymous
     config = uvicorn.Config(

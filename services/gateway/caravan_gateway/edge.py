@@ -6,7 +6,6 @@ Every reply gets an ``x-request-id``. The same routes answer under ``/v1/openai/
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
@@ -17,11 +16,11 @@ from caravan_contracts.errors import (
     ClientGone,
     MethodNotAllowed,
     PermissionDenied,
-    Unavailable,
 )
 
 from caravan_gateway import answering, asgi, origin
 from caravan_gateway.asgi import App, Event, Receive, Scope, Send
+from caravan_gateway.cutting import cut_off
 
 OLD_PREFIX = "/v1/openai/v1/"
 MAX_BODY: Final = 256 * 1024
@@ -80,7 +79,7 @@ class Edge:
                 try:
                     await hot(scope, receive, send)
                 except asyncio.CancelledError:
-                    await _cut_off(send)
+                    await cut_off(send)
                 return
             if path not in self._shared:
                 await _refuse(scope, send)
@@ -99,7 +98,7 @@ class Edge:
         try:
             await self._observed(streamed, scope, receive, send)
         except asyncio.CancelledError:
-            await _cut_off(send)
+            await cut_off(send)
 
     async def _observed(self, app: App, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
@@ -154,17 +153,6 @@ def _once(body: bytes, receive: Receive) -> Receive:
         return await receive()
 
     return receive_again
-
-
-async def _cut_off(send: Send) -> None:
-    """The last word when a gateway ends before the answer does: an error with its status, or, when the answer has
-    begun, an event. A stream that was simply cut would leave its client to guess."""
-    error = Unavailable("the server is shutting down; send the request again", retry_after=1, code="server_shutdown")
-    try:
-        await _answer(error, send, (b"connection", b"close"))
-    except RuntimeError:  # uvicorn's word for an answer that has begun
-        with contextlib.suppress(RuntimeError):  # and for one whose length is promised already
-            await send({"type": "http.response.body", "body": b"data: " + error.to_json() + b"\n\n"})
 
 
 async def _refuse(scope: Scope, send: Send) -> None:

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from caravan_gateway import rerank_alpha, response_operations, responses
+from caravan_gateway.dialects import table
 from caravan_gateway.files import documented
 
 ROUTES = {
@@ -52,6 +53,7 @@ def install(app: FastAPI) -> None:
                 made["paths"].setdefault(path, {})["post"] = _operation(verb)
             made["paths"].update(rerank_alpha.document())
             made["paths"].update(response_operations.document())
+            made["paths"].update(table.document())
             for path, item in documented.document().items():
                 made["paths"].setdefault(path, {}).update(item)
             made["paths"].setdefault(responses.PATH, {})["post"] = _described(

@@ -24,7 +24,11 @@ from caravan_gateway.source import MAX_ANSWER, Source, Whole
 INPUT_TOKENS: Final = "/v1/responses/input_tokens"
 COMPACT: Final = "/v1/responses/compact"
 ESTIMATE: Final = (b"x-caravan-token-count", b"estimate")
-_SLOTS: Final = {ResponseOperation.COUNT: RECALLS, ResponseOperation.COMPACT: RUNS}
+_SLOTS: Final = {
+    ResponseOperation.COUNT: RECALLS,
+    ResponseOperation.COUNT_CHAT: RECALLS,
+    ResponseOperation.COMPACT: RUNS,
+}
 """A compaction asks a model, and takes its time, as a response does; a count is an answer from what is known."""
 
 
@@ -52,32 +56,41 @@ class _Operation(CompletionRoute):
         context: RequestContext,
         provider_data: dict[str, str] | None,
     ) -> tuple[Source, bool, Headers]:
-        answer = await self._asked(body, context, provider_data)
+        answer = await ask(self._runs, self._operation, body, context, provider_data)
         if self._operation is ResponseOperation.COMPACT:
             return Whole(Origin(), answer), False, NO_HEADERS
         count = TokenCount.model_validate_json(answer)
         told = {"object": "response.input_tokens", "input_tokens": count.input_tokens}
         return Whole(Origin(), orjson.dumps(told)), False, [ESTIMATE] if count.estimate else NO_HEADERS
 
-    async def _asked(self, body: bytes, context: RequestContext, provider_data: dict[str, str] | None) -> bytes:
-        claims, claim, extra = self._runs.claims, "", {}
-        if provider_data:
-            extra[h.PROVIDER_DATA] = orjson.dumps(provider_data).decode()
-        if len(body) > INLINE_LIMIT:
-            if claims is None:
-                raise RequestTooLarge(f"without Redis a body may have at most {INLINE_LIMIT} bytes")
-            extra[h.CLAIM] = claim = await claims.check_in(body)
-        spec = CallSpec(_SLOTS[self._operation], "", "")
-        sent, verb = b"" if claim else body, self._operation.value
+
+async def ask(
+    runs: AgentRuns,
+    operation: ResponseOperation,
+    body: bytes,
+    context: RequestContext,
+    provider_data: dict[str, str] | None = None,
+) -> bytes:
+    """Have an agents worker do it; its answer. Raises what the worker raises, and RequestTooLarge."""
+    claims, claim, extra = runs.claims, "", {}
+    if provider_data:
+        extra[h.PROVIDER_DATA] = orjson.dumps(provider_data).decode()
+    if len(body) > INLINE_LIMIT:
+        if claims is None:
+            raise RequestTooLarge(f"without Redis a body may have at most {INLINE_LIMIT} bytes")
+        extra[h.CLAIM] = claim = await claims.check_in(body)
+    spec = CallSpec(_SLOTS[operation], "", "")
+    sent = b"" if claim else body
+    try:
+        outbound = Outbound(AGENTS, operation.value, spec, sent, context, b"", extra, len(body))
+        stream = await runs.router.send(outbound)
         try:
-            stream = await self._runs.router.send(Outbound(AGENTS, verb, spec, sent, context, b"", extra, len(body)))
-            try:
-                return await stream.read_all(MAX_ANSWER)
-            finally:
-                stream.cancel()
+            return await stream.read_all(MAX_ANSWER)
         finally:
-            if claims is not None and claim:
-                await give_up(claims, claim)
+            stream.cancel()
+    finally:
+        if claims is not None and claim:
+            await give_up(claims, claim)
 
 
 def document() -> dict[str, Any]:

@@ -13,6 +13,9 @@ from math import ceil
 from typing import Any, Final
 
 import orjson
+from caravan_contracts.errors import InvalidRequest
+from caravan_contracts.inference import Verb
+from caravan_contracts.openai import read_request
 
 from caravan_agents.responses.messages import Message
 
@@ -41,6 +44,18 @@ def of_request(messages: Sequence[Message], tools: Sequence[dict[str, Any]] = ()
     for extra in (*tools, *([format] if format else ())):
         total += of_text(orjson.dumps(extra).decode())
     return total
+
+
+def of_chat(body: bytes) -> int:
+    """Tokens of the body of a chat completion. Raises InvalidJSON, InvalidRequest."""
+    read_request(Verb.CHAT, body)
+    data = orjson.loads(body)
+    try:
+        return of_request(data["messages"], data.get("tools") or (), data.get("response_format"))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InvalidRequest(
+            "'messages' should hold messages of a chat completion: their parts and tool calls are not", param="messages"
+        ) from error
 
 
 def of_text(text: str) -> int:

@@ -53,6 +53,9 @@ class Operations:
         """One request; its end goes into `sender`, its error is raised."""
         if inbound.verb == ResponseOperation.COUNT:
             sender.end(_WHOLE, await self._count(inbound))
+        elif inbound.verb == ResponseOperation.COUNT_CHAT:
+            tokens = counting.of_chat(await body_of(inbound.message, self._claims))
+            sender.end(_WHOLE, TokenCount(input_tokens=tokens, estimate=True).model_dump_json().encode())
         elif inbound.verb == ResponseOperation.COMPACT:
             await self._compact(inbound, sender)
         else:

@@ -73,6 +73,11 @@ def field(data: Any, name: str, kind: type | tuple[type, ...], where: str = "") 
     raise InvalidRequest(f"'{param}' should be {names}", param=param, code="invalid_type")
 
 
+def missing(param: str) -> InvalidRequest:
+    """The error for a field that has to be there."""
+    return InvalidRequest(f"'{param}' is missing", param=param, code="missing_required_parameter")
+
+
 _NAMES = {
     str: "a string",
     dict: "an object",

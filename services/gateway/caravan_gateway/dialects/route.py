@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import cast
 
 from caravan_contracts.context import RequestContext
 from caravan_contracts.errors import CaravanError
 
-from caravan_gateway.asgi import Headers
+from caravan_gateway.asgi import Headers, Receive, Scope, Send
 from caravan_gateway.completions import CompletionRoute, Progress
+from caravan_gateway.cutting import cut_off
 from caravan_gateway.dialects.base import Dialect, Writer
 from caravan_gateway.dialects.translated import Translated
 from caravan_gateway.source import Source
@@ -24,6 +26,13 @@ class DialectRoute(CompletionRoute):
         self._dialect = dialect
         self._path = path or {}
         self._stream_headers = dialect.stream_headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one POST; a gateway that ends says so in the dialect's words."""
+        try:
+            await super().__call__(scope, receive, send)
+        except asyncio.CancelledError:
+            await cut_off(send, self._dialect.error, lambda error: self._dialect.event(error, None))
 
     async def _begin(
         self,

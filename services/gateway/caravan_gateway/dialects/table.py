@@ -1,0 +1,21 @@
+"""Every dialect of the gateway, in one place: its hot routes, and its part of the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from caravan_bus.responses import AgentRuns
+
+from caravan_gateway.asgi import App
+from caravan_gateway.completions import CompletionRoute
+from caravan_gateway.dialects.anthropic import routes as anthropic
+
+
+def hot_routes(like: CompletionRoute, runs: AgentRuns) -> dict[str, App]:
+    """By path. `like` is the route of chat completions; `runs` asks agents workers."""
+    return {**anthropic.hot_routes(like, runs)}
+
+
+def document() -> dict[str, Any]:
+    """Paths of the OpenAPI document."""
+    return {**anthropic.document()}
