@@ -10,6 +10,7 @@ from caravan.cli import (
     bus,
     chat,
     config,
+    connect,
     doctor,
     down,
     evaluate,
@@ -58,6 +59,7 @@ app.command("status", rich_help_panel=RUN)(status.status)
 app.command("logs", rich_help_panel=RUN)(logs.logs)
 app.command("doctor", rich_help_panel=RUN)(doctor.doctor)
 app.command("chat", rich_help_panel=USE)(chat.chat)
+app.command("connect", rich_help_panel=USE)(connect.connect)
 app.add_typer(models.app, name="models", rich_help_panel=USE)
 app.add_typer(providers.app, name="providers", rich_help_panel=USE)
 app.add_typer(routes.app, name="routes", rich_help_panel=USE)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from caravan.cli import choosing
 from caravan.cli.gateway import Gateway, GatewayError
 from caravan.cli.options import DataDirOption, UrlOption
 
@@ -26,7 +27,7 @@ def chat(
     Reads one question from stdin when that is no terminal: `git diff | caravan chat`.
     """
     gateway = Gateway.find(url, data_dir)
-    talk = Conversation(gateway, model or _first_model(gateway), system)
+    talk = Conversation(gateway, model or choosing.first_model(gateway), system)
     if question is None and not sys.stdin.isatty():
         question = sys.stdin.read()
     if question is not None:
@@ -108,13 +109,3 @@ def _command(talk: Conversation, line: str) -> bool:
     else:
         talk.ask(line)
     return False
-
-
-def _first_model(gateway: Gateway) -> str:
-    for model in gateway.models():
-        if model.get("model_type", "llm") == "llm":
-            return str(model["id"])
-    raise GatewayError(
-        "There is no chat model yet. Set a provider's key (OPENAI_API_KEY, OLLAMA_URL, ...) and start again, or see "
-        "what the providers say: `caravan providers`."
-    )
