@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from caravan_agents.responses import counting
+from caravan_contracts.errors import InvalidRequest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,3 +47,29 @@ def test_everything_that_the_model_reads_counts() -> None:
     assert count(tool_calls=[call]) > plain + 5
     tool = {"type": "function", "name": "weather", "parameters": {"type": "object"}}
     assert counting.of_request([{"role": "user", "content": "hello"}], [tool]) > plain + 10
+
+
+def test_a_chat_completion_is_counted_as_it_would_be_asked() -> None:
+    messages: list[dict[str, object]] = [{"role": "user", "content": "hello"}]
+    tools = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
+
+    def count(**more: object) -> int:
+        return counting.of_chat(json.dumps({"model": "m", "messages": messages, **more}).encode())
+
+    assert count() == counting.of_request(messages)
+    assert count(tools=tools) > count()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "user", "content": [{"type": "image_url"}]},
+        {"role": "user", "content": ["hello"]},
+        {"role": "assistant", "tool_calls": [{}]},
+        {"role": "assistant", "tool_calls": 7},
+    ],
+)
+def test_what_is_no_chat_completion_is_not_counted(message: dict[str, object]) -> None:
+    with pytest.raises(InvalidRequest) as raised:
+        counting.of_chat(json.dumps({"model": "m", "messages": [message]}).encode())
+    assert raised.value.param == "messages"

@@ -190,3 +190,10 @@ def test_versions_and_betas_are_taken(http: httpx.Client) -> None:
     for path in ("/v1/messages", "/v1/messages?beta=true"):
         answer = http.post(path, json=body, headers=headers)
         assert answer.status_code == 200 and answer.json()["content"][0]["text"] == "w0 w1 "
+
+
+def test_models_are_listed(client: Anthropic) -> None:
+    listed = {model.id: model for model in client.models.list()}
+    assert listed["up/plain"].type == "model" and listed["up/plain"].display_name == "up/plain"
+    one = client.models.retrieve("up/plain")
+    assert one == listed["up/plain"] and one.created_at.year >= 2024
