@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
 import anthropic
 import httpx2 as httpx
 import pytest
-from anthropic import Anthropic
+from anthropic import Anthropic, AsyncAnthropic
 
 from tests.dialects.anthropic.making import HELLO, WEATHER, events
 from tests.mesh.running import RunningMesh
@@ -197,3 +198,30 @@ def test_models_are_listed(client: Anthropic) -> None:
     assert listed["up/plain"].type == "model" and listed["up/plain"].display_name == "up/plain"
     one = client.models.retrieve("up/plain")
     assert one == listed["up/plain"] and one.created_at.year >= 2024
+
+
+def test_the_clients_own_loop_of_tools(client: Anthropic) -> None:
+    told: list[str] = []
+
+    @anthropic.beta_tool
+    def weather(city: str) -> str:
+        """The weather in a city."""
+        told.append(city)
+        return f"sunny in {city}"
+
+    question: Any = [{"role": "user", "content": 'weather {"city":"Paris"} ; weather {"city":"Oslo"}'}]
+    runner = client.beta.messages.tool_runner(model="up/agent", max_tokens=64, tools=[weather], messages=question)
+    last = runner.until_done()
+    assert told == ["Paris", "Oslo"]
+    assert last.content[0].type == "text" and last.content[0].text == "told: sunny in Oslo"
+
+
+async def test_many_streams_at_once(mesh: RunningMesh) -> None:
+    async with AsyncAnthropic(base_url=mesh.url, api_key=ADA, max_retries=0, timeout=30) as made:
+
+        async def one(words: int) -> str:
+            async with made.messages.stream(model="up/plain", max_tokens=words, messages=HI) as stream:
+                return await stream.get_final_text()
+
+        said = await asyncio.gather(*(one(words) for words in range(1, 33)))
+    assert said == ["".join(f"w{at} " for at in range(words)) for words in range(1, 33)]
