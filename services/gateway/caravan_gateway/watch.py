@@ -22,7 +22,8 @@ PING_SECONDS: Final = 10.0
 PING_PATIENCE: Final = 1.0
 LAST_SECONDS: Final = 5.0
 """How long after its deadline, or after its answer broke, a client may take to read the rest of it."""
-_PING: Final = {"type": "http.response.body", "body": b": ping\n\n", "more_body": True}
+PING: Final = b": ping\n\n"
+"""A comment in a stream of server-sent events: nothing to its reader, and a sign of life to what lies between."""
 
 
 class Line(Protocol):
@@ -42,6 +43,7 @@ class Watched:
         "last_write",
         "line",
         "ping",
+        "ping_body",
         "receive",
         "send",
         "streaming",
@@ -74,6 +76,8 @@ class Watched:
         self.ticks = 0
         self.waiter: asyncio.Task[None] | None = None
         self.ping: asyncio.Task[None] | None = None
+        self.ping_body = PING
+        """What says in its stream that it goes on."""
 
     async def end(self, event: Event) -> None:
         """Send the last of an answer that broke. A client that does not take it is cut off."""
@@ -140,7 +144,7 @@ async def _ping(watched: Watched) -> None:
         return  # it ended, or went on, before this task's turn came
     try:
         async with asyncio.timeout(PING_PATIENCE):
-            await watched.send(_PING)
+            await watched.send({"type": "http.response.body", "body": watched.ping_body, "more_body": True})
     except (TimeoutError, OSError) as error:
         log.debug("a client does not take its heartbeat: %r", error)
     except RuntimeError as error:  # uvicorn's word for an answer that is complete

@@ -9,6 +9,7 @@ from caravan_contracts.errors import CaravanError, InvalidRequest
 from caravan_contracts.inference import Verb
 
 from caravan_gateway.asgi import Headers
+from caravan_gateway.watch import PING
 
 
 class Writer(Protocol):
@@ -39,6 +40,12 @@ class Translation:
     """JSON of ``/v1/chat/completions``, ``/v1/completions`` or ``/v1/embeddings``: of the route's verb."""
     stream: bool
     writer: Writer
+    verb: Verb | None = None
+    """Of this request, when it is not the dialect's."""
+    ping: bytes = PING
+    """What a stream of this dialect may hold between two of its events, and means nothing there."""
+    answer: bytes | None = None
+    """In OpenAI's shape, of a request that nobody has to be asked for: read by the writer as any other."""
 
 
 class Dialect(Protocol):

@@ -9,11 +9,12 @@ from caravan_contracts.context import RequestContext
 from caravan_contracts.errors import CaravanError
 
 from caravan_gateway.asgi import Headers, Receive, Scope, Send
-from caravan_gateway.completions import CompletionRoute, Progress
+from caravan_gateway.completions import NO_HEADERS, CompletionRoute, Progress
 from caravan_gateway.cutting import cut_off
 from caravan_gateway.dialects.base import Dialect, Writer
 from caravan_gateway.dialects.translated import Translated
-from caravan_gateway.source import Source
+from caravan_gateway.kept import Origin
+from caravan_gateway.source import Source, Whole
 
 
 class DialectRoute(CompletionRoute):
@@ -44,7 +45,14 @@ class DialectRoute(CompletionRoute):
     ) -> tuple[Source, bool, Headers]:
         asked = self._dialect.read(body, self._path, headers)
         progress.writer = asked.writer
-        source, _, more = await super()._begin(progress, asked.body, headers, context, provider_data)
+        if progress.watched is not None:
+            progress.watched.ping_body = asked.ping
+        if asked.answer is not None:
+            return Translated(Whole(Origin(), asked.answer), asked.writer), asked.stream, NO_HEADERS
+        begin = super()._begin
+        if asked.verb is not None and asked.verb is not self._verb:
+            begin = CompletionRoute(asked.verb, self._route, *self.parts)._begin
+        source, _, more = await begin(progress, asked.body, headers, context, provider_data)
         return Translated(source, asked.writer), asked.stream, more
 
     def _event(self, error: CaravanError, progress: Progress) -> bytes:
