@@ -11,12 +11,13 @@ from openai import OpenAI
 from tests.mesh.running import RunningMesh
 from tests.upstream.scripted import ScriptedUpstream
 
-ADA, EVE, BOB, ROOT = "key-ada", "key-eve", "key-bob", "key-root"
+ADA, EVE, BOB, ROOT, BOSS = "key-ada", "key-eve", "key-bob", "key-root", "key-boss"
 KEYS = f"""
 {ADA}    acme   ada   user
 {EVE}    acme   eve   user
 {BOB}    other  bob   user
 {ROOT}   default root admin
+{BOSS}   acme   boss  admin
 """
 
 

@@ -157,6 +157,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         files, auth, lambda: view.need(2.0), Transfers(settings.uploads_at_once), settings.body_timeout
     )
     app.include_router(responses.router(resources, runs, settings.request_timeout))
+    dialects.include(app, resources)
     openapi.install(app)
     hot = {
         path: CompletionRoute(verb, path, client, special, auth, watch, settings)

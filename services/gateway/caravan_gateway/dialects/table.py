@@ -5,17 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from caravan_bus.responses import AgentRuns
+from fastapi import FastAPI
 
 from caravan_gateway.asgi import App
 from caravan_gateway.completions import CompletionRoute
 from caravan_gateway.dialects.anthropic import routes as anthropic
+from caravan_gateway.dialects.ollama import about as ollama_about
+from caravan_gateway.dialects.ollama import table as ollama
+from caravan_gateway.resources import Resources
 
 
 def hot_routes(like: CompletionRoute, runs: AgentRuns) -> dict[str, App]:
     """By path. `like` is the route of chat completions; `runs` asks agents workers."""
-    return {**anthropic.hot_routes(like, runs)}
+    return {**anthropic.hot_routes(like, runs), **ollama.hot_routes(like)}
+
+
+def include(app: FastAPI, resources: Resources) -> None:
+    """Add what of them FastAPI serves."""
+    app.include_router(ollama_about.router(resources))
 
 
 def document() -> dict[str, Any]:
     """Paths of the OpenAPI document."""
-    return {**anthropic.document()}
+    return {**anthropic.document(), **ollama.document()}
