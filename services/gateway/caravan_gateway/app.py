@@ -187,6 +187,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             admit=resources.known,
             sockets={responses.PATH: ResponsesSocket(runs, auth, settings, open_to_all)},
             streamed=receiving.find,
+            named=dialects.find(alpha, runs),
         ),
         http=Connection,
         ws=handshake.make,  # type: ignore[arg-type]

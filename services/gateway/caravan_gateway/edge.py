@@ -42,12 +42,13 @@ class Edge:
         sockets: Mapping[str, App] | None = None,
         streamed: Callable[[str], App | None] | None = None,
         admit: Callable[[Mapping[bytes, bytes]], Awaitable[object]] | None = None,
+        named: Callable[[str], App | None] | None = None,
     ) -> None:
         """`body_timeout`: seconds a client of `rest` may take to send its body; `own_pages_only`: see :mod:`origin`;
         `shared`: paths of `hot` at which `rest` has methods beside POST; `larger`: bytes of a body, where they may be
         more than MAX_BODY, by the path at which that begins; `sockets`: WebSockets, by path; `streamed`: what
         reads the body of a POST to a path itself, if anything does; `admit`: raises CaravanError for the headers of
-        whoever may not send a larger body, before it is read."""
+        whoever may not send a larger body, before it is read; `named`: as `hot`, for paths that name something."""
         self._own_pages_only = own_pages_only
         self._body_timeout = body_timeout
         self._hot = dict(hot)
@@ -58,6 +59,7 @@ class Edge:
         self._larger = dict(larger or {})
         self._streamed = streamed
         self._admit = admit
+        self._named = named
         self._sockets = dict(sockets or {})
         self._sockets.update({OLD_PREFIX + path.removeprefix("/v1/"): app for path, app in self._sockets.items()})
 
@@ -74,6 +76,8 @@ class Edge:
                 return
         path: str = scope["path"]
         hot = self._hot.get(path)
+        if hot is None and self._named is not None:
+            hot = self._named(path)
         if hot is not None:
             if scope["method"] == "POST":
                 try:

@@ -57,3 +57,27 @@ class Calls:
             return place
         last = max(self._made, default=-1)
         return last + 1 if function.get("name") or last < 0 else last
+
+
+class Matching:
+    """Which result belongs to which call, for APIs that may tell them apart by their tools or their order alone."""
+
+    def __init__(self) -> None:
+        self._made = 0
+        self._open: list[tuple[str, str]] = []
+
+    def call(self, tool: str, said: str | None) -> str:
+        """The id of a call; `said` is what the client wrote."""
+        made = said or f"call_{self._made}"
+        self._made += 1
+        self._open.append((made, tool))
+        return made
+
+    def result(self, tool: str | None, said: str | None) -> str:
+        """The id of the call whose result comes now: the one that it names, or the first of its tool, or the first."""
+        if not self._open:
+            return said or "call_unknown"
+        fitting = [call for call in self._open if said == call[0] or (not said and tool in (None, call[1]))]
+        found = (fitting or self._open)[0]
+        self._open.remove(found)
+        return said or found[0]

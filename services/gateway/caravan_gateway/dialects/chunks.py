@@ -5,31 +5,31 @@ from __future__ import annotations
 from typing import Any, Final
 
 import orjson
+from caravan_contracts import chunks
 from caravan_contracts.errors import InvalidJSON, UpstreamFailed
+from caravan_contracts.sse import Splitter, payload
 
-_DATA: Final = b"data:"
+_DONE: Final = b"[DONE]"
 
 
 class Chunks:
-    """The chunks of a stream, out of bytes that may be cut anywhere. Each stands on one line, as our workers write it;
-    what is no object, such as ``[DONE]``, is passed over."""
+    """The chunks of a stream, out of bytes that may be cut anywhere."""
 
-    __slots__ = ("_rest",)
+    __slots__ = ("_splitter",)
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._splitter = Splitter()
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
-        """The chunks that `data` completes."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        read = (_object(line[len(_DATA) :]) for line in lines if line.startswith(_DATA))
-        return [chunk for chunk in read if chunk is not None]
+        """The chunks that `data` completes. Raises UpstreamFailed for what is none."""
+        found = (payload(event) for event in self._splitter.feed(data))
+        return [_read(one) for one in found if one and one != _DONE]
 
 
 def answer_of(answer: bytes, needed: str) -> dict[str, Any]:
     """A whole answer, whose list is called `needed`. Raises UpstreamFailed."""
-    data = _object(answer)
-    if data is None or not isinstance(data.get(needed), list) or not data[needed]:
+    data = _read(answer)
+    if not isinstance(data.get(needed), list) or not data[needed]:
         raise UpstreamFailed(f"the provider answered something without '{needed}'")
     return data
 
@@ -51,14 +51,15 @@ def choices_of(chunk: dict[str, Any]) -> list[dict[str, Any]]:
     return [choice for choice in found if isinstance(choice, dict)] if isinstance(found, list) else []
 
 
-def thought(message: dict[str, Any]) -> str:
-    """What a message or delta says of the model's thinking: servers call it by two names."""
-    return message.get("reasoning_content") or message.get("reasoning") or ""
+def said(message: dict[str, Any]) -> tuple[str, str]:
+    """What a message or delta says: what the model thinks, and what it answers, be it a refusal."""
+    found = list(chunks.texts(message))
+    thoughts = "".join(text for kind, text in found if kind == "reasoning")
+    return thoughts, "".join(text for kind, text in found if kind != "reasoning")
 
 
-def _object(data: bytes) -> dict[str, Any] | None:
+def _read(data: bytes) -> dict[str, Any]:
     try:
-        made = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        return None
-    return made if isinstance(made, dict) else None
+        return chunks.read_chunk(data)
+    except chunks.Unreadable as error:
+        raise UpstreamFailed(str(error)) from error

@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 
 from caravan_gateway.dialects.calls import Calls
-from caravan_gateway.dialects.chunks import Chunks, answer_of, choices_of, thought
+from caravan_gateway.dialects.chunks import Chunks, answer_of, choices_of, said
 
 _REASONS: Final = {"tool_calls": "stop", "function_call": "stop", "": "stop"}
 """Why an answer ended, where Ollama's word is another."""
@@ -65,9 +65,9 @@ class TextWriter:
         message = choice.get("message") or {}
         self._calls.add(message.get("tool_calls"))
         self._note(choice, data)
-        text = message.get("content") or message.get("refusal") or choice.get("text") or ""
-        said = self._said(text, self._thought(message), self._calls_made()) or self._last()
-        return orjson.dumps({**self._head(), **said, **self._done(), **_logprobs(choice)})
+        thinking, text = self._heard(message)
+        words = self._said(text or choice.get("text") or "", thinking, self._calls_made()) or self._last()
+        return orjson.dumps({**self._head(), **words, **self._done(), **_logprobs(choice)})
 
     def _said(self, text: str, thinking: str, calls: list[dict[str, Any]]) -> dict[str, Any]:
         """What the model says, in the fields of this answer; nothing when it says nothing."""
@@ -87,17 +87,19 @@ class TextWriter:
         delta = choice.get("delta") or {}
         self._note(choice, chunk)
         self._calls.add(delta.get("tool_calls"))
-        text = delta.get("content") or delta.get("refusal") or choice.get("text") or ""
-        said = self._said(text, self._thought(delta), [])
-        return _line({**self._head(), **said, "done": False, **_logprobs(choice)}) if said else b""
+        thinking, text = self._heard(delta)
+        words = self._said(text or choice.get("text") or "", thinking, [])
+        return _line({**self._head(), **words, "done": False, **_logprobs(choice)}) if words else b""
 
     def _note(self, choice: dict[str, Any], data: dict[str, Any]) -> None:
         self._first = self._first or self._clock.nanoseconds()
         self._reason = choice.get("finish_reason") or self._reason
         self._usage = data.get("usage") or self._usage
 
-    def _thought(self, message: dict[str, Any]) -> str:
-        return thought(message) if self._shown.thinking else ""
+    def _heard(self, message: dict[str, Any]) -> tuple[str, str]:
+        """Thoughts that the client wants to read, and words."""
+        thinking, text = said(message)
+        return thinking if self._shown.thinking else "", text
 
     def _calls_made(self) -> list[dict[str, Any]]:
         return [
@@ -128,8 +130,8 @@ class ChatWriter(TextWriter):
     """For one answer of ``/api/chat``."""
 
     def _said(self, text: str, thinking: str, calls: list[dict[str, Any]]) -> dict[str, Any]:
-        said = super()._said(text, thinking, calls)
-        return {"message": {"role": "assistant", "content": said.pop("response"), **said}} if said else {}
+        words = super()._said(text, thinking, calls)
+        return {"message": {"role": "assistant", "content": words.pop("response"), **words}} if words else {}
 
     def _last(self) -> dict[str, Any]:
         return {"message": {"role": "assistant", "content": ""}}
