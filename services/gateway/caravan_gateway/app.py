@@ -138,6 +138,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     errors.install(app)
     app.include_router(health.router(not_ready, refresh))
     resources = Resources(view, requester, auth)
+    dialects.include(app, resources, runs)
     app.include_router(models.router(resources))
     app.include_router(providers.router(resources))
     app.include_router(routes.router(resources))
@@ -157,7 +158,6 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         files, auth, lambda: view.need(2.0), Transfers(settings.uploads_at_once), settings.body_timeout
     )
     app.include_router(responses.router(resources, runs, settings.request_timeout))
-    dialects.include(app, resources)
     openapi.install(app)
     hot = {
         path: CompletionRoute(verb, path, client, special, auth, watch, settings)

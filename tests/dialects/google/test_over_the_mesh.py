@@ -177,7 +177,11 @@ def test_models_come_in_pages(http: httpx.Client) -> None:
     assert (refused.status_code, refused.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
 
 
-def test_openai_s_paths_beside_it_are_openai_s(http: httpx.Client) -> None:
+def test_openai_s_paths_beside_it_are_openai_s_but_for_google_s_clients(http: httpx.Client) -> None:
+    theirs = {"x-goog-api-client": "google-genai-sdk"}
+    assert "models" in http.get("/v1/models", headers=theirs).json()
+    assert http.get("/v1/models/up/plain", headers=theirs).json()["name"] == "models/up/plain"
+    assert http.get("/v1/models").json()["object"] == "list"
     assert http.get("/v1/models/up/llama3.2:3b").json()["id"] == "up/llama3.2:3b"
     assert http.get(at("up/plain")).status_code == 405
     assert http.post("/v1beta/models/up/plain:nothing", json=HELLO).status_code in (404, 405)
@@ -187,3 +191,55 @@ def test_it_is_documented(http: httpx.Client) -> None:
     paths = http.get("/openapi.json").json()["paths"]
     names = ("generateContent", "streamGenerateContent", "countTokens", "embedContent", "batchEmbedContents")
     assert {f"/v1beta/models/{{model}}:{name}" for name in names} | {"/v1beta/models"} <= set(paths)
+
+
+INTERACTIONS = "/v1beta/interactions"
+
+
+def told(answer: httpx.Response) -> list[Any]:
+    lines = [line.removeprefix("data: ") for line in answer.text.splitlines() if line.startswith("data: ")]
+    return [json.loads(line) for line in lines if line != "[DONE]"]
+
+
+def test_interactions_are_kept_and_go_on(http: httpx.Client) -> None:
+    for path in (INTERACTIONS, "/v1alpha/interactions", "/v1/interactions"):
+        first = http.post(path, json={"model": "up/plain", "input": "hello"}).json()
+        assert (first["status"], first["outputs"]) == ("completed", [{"type": "text", "text": WORDS}])
+        body = {"model": "up/plain", "input": "again", "previous_interaction_id": first["id"]}
+        second = http.post(path, json=body).json()
+        assert second["previous_interaction_id"] == first["id"]
+        assert http.get(f"{path}/{first['id']}").json()["steps"] == first["steps"]
+        assert http.get(f"{path}/{first['id']}", headers={"Authorization": f"Bearer {BOB}"}).status_code == 404
+        assert http.delete(f"{path}/{first['id']}").status_code == 200
+        gone = http.get(f"{path}/{first['id']}")
+        assert (gone.status_code, gone.json()["error"]["status"]) == (404, "NOT_FOUND")
+
+
+def test_an_interaction_streams_its_steps(http: httpx.Client) -> None:
+    made = told(http.post(INTERACTIONS, json={"model": "up/plain", "input": "hello", "stream": True}))
+    assert "".join(event["delta"]["text"] for event in made if event["event_type"] == "step.delta") == WORDS
+    assert made[-1]["interaction"]["status"] == "completed"
+    tool = {"type": "function", "name": "weather", "parameters": {"type": "object"}}
+    body = {"model": "up/tools", "input": "weather", "tools": [tool], "stream": True}
+    called = told(http.post(INTERACTIONS, json=body))
+    assert called[-1]["interaction"]["status"] == "requires_action"
+    assert called[-1]["interaction"]["steps"][-1]["arguments"] == {"city": "Paris"}
+
+
+def test_an_interaction_that_fails_says_so(http: httpx.Client) -> None:
+    made = told(http.post(INTERACTIONS, json={"model": "up/cut-3", "input": "hello", "stream": True}))
+    assert made[-1]["event_type"] == "error" and made[-1]["error"]["message"]
+    refused = http.post(INTERACTIONS, json={"model": "up/plain"})
+    assert (refused.status_code, refused.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
+    nobody = http.post(INTERACTIONS, json={"model": "nobody", "input": "hello"})
+    assert (nobody.status_code, nobody.json()["error"]["status"]) == (404, "NOT_FOUND")
+
+
+def test_a_client_of_an_interaction_may_leave(
+    http: httpx.Client, mesh: RunningMesh, upstream: NumberedUpstream
+) -> None:
+    body = {"model": "up/slow-23", "input": "hello", "stream": True, "store": False}
+    body["generation_config"] = {"max_output_tokens": 5000}
+    with http.stream("POST", INTERACTIONS, json=body) as answer:
+        next(line for line in answer.iter_lines() if "step.delta" in line)
+    mesh.until(lambda: upstream.asked("slow-23")[-1].left)

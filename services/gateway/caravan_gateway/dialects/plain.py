@@ -10,16 +10,24 @@ from caravan_contracts.errors import CaravanError, InvalidRequest
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.routing import Match
 
 from caravan_gateway import asgi
+from caravan_gateway.asgi import Scope
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-def speaking(body_of: Callable[[CaravanError], bytes]) -> type[APIRoute]:
-    """The `route_class` of a router whose errors have the bodies that `body_of` makes."""
+def speaking(
+    body_of: Callable[[CaravanError], bytes], only: Callable[[Scope], bool] = lambda _: True
+) -> type[APIRoute]:
+    """The `route_class` of a router whose errors have the bodies that `body_of` makes. It is passed by for requests
+    that are not `only`: the same path may be another API's for others."""
 
     class Speaking(APIRoute):
+        def matches(self, scope: Scope) -> tuple[Match, Scope]:
+            return super().matches(scope) if only(scope) else (Match.NONE, {})
+
         def get_route_handler(self) -> Handler:
             handle = super().get_route_handler()
 

@@ -13,6 +13,7 @@ from caravan_gateway.completions import CompletionRoute
 from caravan_gateway.dialects.anthropic import routes as anthropic
 from caravan_gateway.dialects.google import about as google_about
 from caravan_gateway.dialects.google import table as google
+from caravan_gateway.dialects.google.interactions import routes as interactions
 from caravan_gateway.dialects.ollama import about as ollama_about
 from caravan_gateway.dialects.ollama import table as ollama
 from caravan_gateway.resources import Resources
@@ -20,7 +21,7 @@ from caravan_gateway.resources import Resources
 
 def hot_routes(like: CompletionRoute, runs: AgentRuns) -> dict[str, App]:
     """By path. `like` is the route of chat completions; `runs` asks agents workers."""
-    return {**anthropic.hot_routes(like, runs), **ollama.hot_routes(like)}
+    return {**anthropic.hot_routes(like, runs), **ollama.hot_routes(like), **interactions.hot_routes(like, runs)}
 
 
 def find(like: CompletionRoute, runs: AgentRuns) -> Callable[[str], App | None]:
@@ -28,12 +29,13 @@ def find(like: CompletionRoute, runs: AgentRuns) -> Callable[[str], App | None]:
     return google.Paths(like, runs).find
 
 
-def include(app: FastAPI, resources: Resources) -> None:
-    """Add what of them FastAPI serves."""
+def include(app: FastAPI, resources: Resources, runs: AgentRuns) -> None:
+    """Add what of them FastAPI serves: before our own routes, for some paths are theirs for their clients alone."""
     app.include_router(google_about.router(resources))
+    app.include_router(interactions.router(resources, runs))
     app.include_router(ollama_about.router(resources))
 
 
 def document() -> dict[str, Any]:
     """Paths of the OpenAPI document."""
-    return {**anthropic.document(), **ollama.document(), **google.document()}
+    return {**anthropic.document(), **ollama.document(), **google.document(), **interactions.document()}

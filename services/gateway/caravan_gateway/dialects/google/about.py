@@ -1,4 +1,4 @@
-"""Models as Google lists them, under ``/v1beta`` and ``/v1alpha``; ``/v1/models`` is OpenAI's."""
+"""Models as Google lists them; under ``/v1`` for Google's clients alone, since there they are OpenAI's."""
 
 from __future__ import annotations
 
@@ -11,38 +11,43 @@ from caravan_contracts.registry import ModelType
 from fastapi import APIRouter, Depends, Query, Request
 
 from caravan_gateway.dialects.google import errors
-from caravan_gateway.dialects.google.keys import with_key
+from caravan_gateway.dialects.google.keys import is_googles, with_key
 from caravan_gateway.dialects.plain import speaking
 from caravan_gateway.resources import Resources
 
 _MOST: Final = 1000
 _GENERATES: Final = ["generateContent", "streamGenerateContent", "countTokens"]
 _EMBEDS: Final = ["embedContent", "batchEmbedContents"]
+_GOOGLES: Final = speaking(errors.body_of)
+_GOOGLES_CLIENTS: Final = speaking(errors.body_of, is_googles)
 
 
 def router(resources: Resources) -> APIRouter:
     """The routes."""
-    routes = APIRouter(tags=["Google"], route_class=speaking(errors.body_of))
+    routes = APIRouter()
+    routes.include_router(_routes(resources, "/v1beta", APIRouter(tags=["Google"], route_class=_GOOGLES)))
+    routes.include_router(_routes(resources, "/v1alpha", APIRouter(tags=["Google"], route_class=_GOOGLES)))
+    for_clients = APIRouter(route_class=_GOOGLES_CLIENTS, include_in_schema=False)
+    routes.include_router(_routes(resources, "/v1", for_clients))
+    return routes
 
+
+def _routes(resources: Resources, version: str, routes: APIRouter) -> APIRouter:
     async def who(request: Request) -> Principal:
         return await resources.known(dict(with_key(request.scope)))
 
-    for version in ("v1beta", "v1alpha"):
+    @routes.get(f"{version}/models", summary="Every model", operation_id=f"google_list_models_{version[1:]}")
+    async def list_models(
+        page_size: int = Query(50, alias="pageSize", ge=0),
+        page_token: str = Query("", alias="pageToken"),
+        principal: Principal = Depends(who),
+    ) -> dict[str, Any]:
+        rows = listing.all_models(resources.catalog(), principal.tenant)["data"]
+        return _page(rows, min(page_size or 50, _MOST), page_token)
 
-        @routes.get(f"/{version}/models", summary="Every model", operation_id=f"google_list_models_{version}")
-        async def list_models(
-            page_size: int = Query(50, alias="pageSize", ge=0),
-            page_token: str = Query("", alias="pageToken"),
-            principal: Principal = Depends(who),
-        ) -> dict[str, Any]:
-            rows = listing.all_models(resources.catalog(), principal.tenant)["data"]
-            return _page(rows, min(page_size or 50, _MOST), page_token)
-
-        @routes.get(
-            f"/{version}/models/{{model:path}}", summary="One model", operation_id=f"google_get_model_{version}"
-        )
-        async def get_model(model: str, principal: Principal = Depends(who)) -> dict[str, Any]:
-            return _model(listing.named(model, resources.catalog(), principal.tenant))
+    @routes.get(f"{version}/models/{{model:path}}", summary="One model", operation_id=f"google_get_model_{version[1:]}")
+    async def get_model(model: str, principal: Principal = Depends(who)) -> dict[str, Any]:
+        return _model(listing.named(model, resources.catalog(), principal.tenant))
 
     return routes
 

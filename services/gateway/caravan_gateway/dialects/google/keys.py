@@ -1,4 +1,5 @@
-"""API keys, where Google's clients write them. They are moved, never copied into a log, a trace or an error."""
+"""API keys, where Google's clients write them: they are moved, never copied into a log, a trace or an error. And the
+headers by which one knows these clients."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from caravan_gateway.asgi import Headers, Scope
 
 _OURS: Final = b"x-api-key"
 _GOOGLES: Final = b"x-goog-api-key"
+_PREFIX: Final = b"x-goog-"
 
 
 def with_key(scope: Scope) -> Headers:
@@ -16,6 +18,11 @@ def with_key(scope: Scope) -> Headers:
     headers: Headers = list(scope["headers"])
     key = next((value for name, value in headers if name == _GOOGLES), b"") or of_url(scope)
     return [*(pair for pair in headers if pair[0] != _OURS), (_OURS, key)] if key else headers
+
+
+def is_googles(scope: Scope) -> bool:
+    """Whether a client of Google's asks: each says so in headers of its own."""
+    return any(name.startswith(_PREFIX) for name, _ in scope.get("headers", ()))
 
 
 def of_url(scope: Scope) -> bytes:
