@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from caravan_gateway.asgi import Event
-from caravan_gateway.watch import LAST_SECONDS, Watch, Watched
+from caravan_gateway.watch import LAST_SECONDS, PING, Watch, Watched
 
 
 class Client:
@@ -20,6 +20,7 @@ class Client:
         self.stalls = asyncio.Event()
         self.stalls.set()
         self.answered = False
+        self.heartbeat = PING
 
     async def receive(self) -> Event:
         await self.gone.wait()
@@ -29,7 +30,7 @@ class Client:
         await self.stalls.wait()
         if self.answered:
             raise RuntimeError("Unexpected ASGI message 'http.response.body' sent, after response already completed.")
-        assert event["body"] == b": ping\n\n"
+        assert event["body"] == self.heartbeat
         self.pinged.set()
 
 
@@ -67,6 +68,17 @@ async def test_an_answer_that_ended_before_its_heartbeat_ends_no_watch(watch: Wa
             await two
     one.cancel()
     await asyncio.gather(one, return_exceptions=True)
+
+
+async def test_a_heartbeat_is_what_its_stream_may_hold(watch: Watch) -> None:
+    client = Client()
+    client.heartbeat = b" "
+    task, added = streaming(watch, client)
+    async with asyncio.timeout(30):
+        (await added).ping_body = b" "
+        await client.pinged.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_clients_that_take_nothing_keep_no_other_waiting(watch: Watch) -> None:

@@ -152,6 +152,17 @@ def test_a_whole_answer() -> None:
     }
 
 
+def test_log_probabilities_stay_with_their_words() -> None:
+    spoken = chunk({"content": "a"})
+    top = [{"token": "b", "logprob": -1.5}]
+    spoken["choices"][0]["logprobs"] = {"content": [{"token": "a", "logprob": -0.5, "top_logprobs": top}]}
+    made = events(ContentWriter("m").feed(raw([spoken])))
+    assert made[0]["candidates"][0]["logprobsResult"] == {
+        "chosenCandidates": [{"token": "a", "logProbability": -0.5}],
+        "topCandidates": [{"candidates": [{"token": "b", "logProbability": -1.5}]}],
+    }
+
+
 @pytest.mark.parametrize("arguments", ["{", "[]", "words"])
 def test_a_call_that_cannot_be_read_is_an_error_and_no_end(arguments: str) -> None:
     writer = ContentWriter("m")

@@ -181,7 +181,8 @@ def test_openai_s_paths_beside_it_are_openai_s_but_for_google_s_clients(http: ht
     theirs = {"x-goog-api-client": "google-genai-sdk"}
     assert "models" in http.get("/v1/models", headers=theirs).json()
     assert http.get("/v1/models/up/plain", headers=theirs).json()["name"] == "models/up/plain"
-    assert http.get("/v1/models").json()["object"] == "list"
+    proxied = {"x-goog-authenticated-user-email": "ada@a.example"}
+    assert http.get("/v1/models", headers=proxied).json()["object"] == "list"
     assert http.get("/v1/models/up/llama3.2:3b").json()["id"] == "up/llama3.2:3b"
     assert http.get(at("up/plain")).status_code == 405
     assert http.post("/v1beta/models/up/plain:nothing", json=HELLO).status_code in (404, 405)

@@ -30,7 +30,7 @@ def messages_of(contents: Any, instruction: Any) -> list[dict[str, Any]]:
         where = f"contents[{at}]"
         parts = records(content.get("parts"), f"{where}.parts")
         role = field(content, "role", str, where) or "user"
-        if role not in ("user", "model", "function", "tool", "system"):
+        if role not in ("user", "model", "function", "tool"):
             raise InvalidRequest(f"'{where}.role' should be user or model", param=f"{where}.role")
         said = _said_by_model if role == "model" else _said_to_model
         made += said(parts, f"{where}.parts", matching)

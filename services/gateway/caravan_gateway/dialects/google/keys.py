@@ -10,7 +10,8 @@ from caravan_gateway.asgi import Headers, Scope
 
 _OURS: Final = b"x-api-key"
 _GOOGLES: Final = b"x-goog-api-key"
-_PREFIX: Final = b"x-goog-"
+_CLIENTS: Final = (_GOOGLES, b"x-goog-api-client")
+"""Not all that begin so: Google's proxies add others to the requests of any client."""
 
 
 def with_key(scope: Scope) -> Headers:
@@ -22,7 +23,7 @@ def with_key(scope: Scope) -> Headers:
 
 def is_googles(scope: Scope) -> bool:
     """Whether a client of Google's asks: each says so in headers of its own."""
-    return any(name.startswith(_PREFIX) for name, _ in scope.get("headers", ()))
+    return any(name in _CLIENTS for name, _ in scope.get("headers", ()))
 
 
 def of_url(scope: Scope) -> bytes:

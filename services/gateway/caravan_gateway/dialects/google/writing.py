@@ -84,7 +84,8 @@ class ContentWriter:
             at, candidate = self._candidate(choice)
             message = choice.get("message") or {}
             candidate.calls.add(message.get("tool_calls"))
-            made.append(self._ended(at, candidate, [*candidate.parts(message, self._thoughts), *candidate.called()]))
+            parts = [*candidate.parts(message, self._thoughts), *candidate.called()]
+            made.append({**self._ended(at, candidate, parts), **_logprobs(choice)})
         return orjson.dumps(self._answer(made))
 
     def broken(self, error: CaravanError) -> bytes:
@@ -103,7 +104,7 @@ class ContentWriter:
             delta = choice.get("delta") or {}
             candidate.calls.add(delta.get("tool_calls"))
             if parts := candidate.parts(delta, self._thoughts):
-                made.append(_row(at, parts))
+                made.append({**_row(at, parts), **_logprobs(choice)})
         return self._event({"candidates": made, **self._head()}) if made else b""
 
     def _candidate(self, choice: dict[str, Any]) -> tuple[int, _Candidate]:
@@ -149,6 +150,19 @@ class ArrayWriter(ContentWriter):
 
 def _row(at: int, parts: list[dict[str, Any]]) -> dict[str, Any]:
     return {"content": {"role": "model", "parts": parts}, "index": at}
+
+
+def _logprobs(choice: dict[str, Any]) -> dict[str, Any]:
+    told = choice.get("logprobs")
+    tokens = told.get("content") if isinstance(told, dict) else None
+    if not tokens:
+        return {}
+    top = [{"candidates": [_token(each) for each in token.get("top_logprobs") or ()]} for token in tokens]
+    return {"logprobsResult": {"chosenCandidates": [_token(token) for token in tokens], "topCandidates": top}}
+
+
+def _token(token: dict[str, Any]) -> dict[str, Any]:
+    return {"token": token.get("token"), "logProbability": token.get("logprob")}
 
 
 def _usage(usage: dict[str, Any]) -> dict[str, Any]:
