@@ -180,6 +180,13 @@ def test_any_cutting_makes_the_same_stream(data: st.DataObject) -> None:
     assert written(InteractionWriter("m"), pieces) == written(InteractionWriter("m"), [STREAM])
 
 
+def test_a_call_that_was_cut_off_has_no_arguments() -> None:
+    cut = {**CALL, "arguments": '{"ci', "status": "incomplete"}
+    response = {**RESPONSE, "status": "incomplete", "output": [cut]}
+    made = json.loads(InteractionWriter("m").whole(json.dumps(response).encode()))
+    assert (made["status"], made["steps"][0]["arguments"]) == ("incomplete", {})
+
+
 def test_a_whole_answer() -> None:
     made = json.loads(InteractionWriter("as asked").whole(json.dumps(RESPONSE).encode()))
     call = {"type": "function_call", "id": "c1", "name": "weather", "arguments": {"city": "Köln"}}

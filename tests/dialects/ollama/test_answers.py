@@ -138,6 +138,13 @@ def test_a_call_that_cannot_be_read_is_an_error_and_no_end(arguments: str) -> No
         writer.end()
 
 
+def test_a_call_that_the_limit_of_tokens_cut_off_is_left_out() -> None:
+    call = {"index": 0, "id": "c", "function": {"name": "weather", "arguments": '{"ci'}}
+    stream = raw([chunk({"tool_calls": [call]}), chunk({}, "length")])
+    made = lines(ChatWriter(SHOWN, STILL), stream)
+    assert len(made) == 1 and (made[0]["done"], made[0]["done_reason"]) == (True, "length")
+
+
 @pytest.mark.parametrize("answer", [b"hello", b"{}", b'{"choices":[]}', b"[]"])
 def test_what_is_no_answer_is_an_error(answer: bytes) -> None:
     with pytest.raises(UpstreamFailed):

@@ -19,11 +19,8 @@ class Call:
 
     def given(self) -> dict[str, Any]:
         """Its arguments. Raises UpstreamFailed when the model wrote no object."""
-        try:
-            made = orjson.loads(self.arguments or "{}")
-        except orjson.JSONDecodeError:
-            made = None
-        if not isinstance(made, dict):
+        made = arguments_of(self.arguments)
+        if made is None:
             raise UpstreamFailed(
                 f"the model called the tool {self.name[:100]!r} with arguments that are no JSON object"
             )
@@ -45,11 +42,13 @@ class Calls:
             call.name = function.get("name") or call.name
             call.arguments += function.get("arguments") or ""
 
-    def take(self) -> list[Call]:
-        """Every call that was made since, in order."""
+    def take(self, finish_reason: str = "") -> list[Call]:
+        """Every call that was made since, in order; without what is left of one that the limit of tokens cut off."""
         made = [self._made[place] for place in sorted(self._made)]
         self._made = {}
-        return made
+        if finish_reason != "length":
+            return made
+        return [call for call in made if arguments_of(call.arguments) is not None]
 
     def _place(self, piece: dict[str, Any], function: dict[str, Any]) -> int:
         place = piece.get("index")
@@ -57,6 +56,15 @@ class Calls:
             return place
         last = max(self._made, default=-1)
         return last + 1 if function.get("name") or last < 0 else last
+
+
+def arguments_of(written: str) -> dict[str, Any] | None:
+    """The arguments of a call, of which a model may write none; None when they are no object."""
+    try:
+        made = orjson.loads(written or "{}")
+    except orjson.JSONDecodeError:
+        return None
+    return made if isinstance(made, dict) else None
 
 
 class Matching:

@@ -45,7 +45,8 @@ class _Candidate:
     def called(self) -> list[dict[str, Any]]:
         """Its calls, as parts. Raises UpstreamFailed for one that cannot be read."""
         made = [
-            {"functionCall": {"id": call.id, "name": call.name, "args": call.given()}} for call in self.calls.take()
+            {"functionCall": {"id": call.id, "name": call.name, "args": call.given()}}
+            for call in self.calls.take(self.reason)
         ]
         self.spoke = self.spoke or bool(made)
         return made

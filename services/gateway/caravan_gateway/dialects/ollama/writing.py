@@ -104,7 +104,7 @@ class TextWriter:
     def _calls_made(self) -> list[dict[str, Any]]:
         return [
             {"id": call.id, "function": {"index": at, "name": call.name, "arguments": call.given()}}
-            for at, call in enumerate(self._calls.take())
+            for at, call in enumerate(self._calls.take(self._reason))
         ]
 
     def _head(self) -> dict[str, Any]:

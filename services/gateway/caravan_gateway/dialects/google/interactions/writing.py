@@ -10,6 +10,8 @@ from caravan_contracts import chunks
 from caravan_contracts.errors import CaravanError, UpstreamFailed
 from caravan_contracts.sse import Splitter, payload
 
+from caravan_gateway.dialects.calls import arguments_of
+
 _STEPS: Final = {"message": "model_output", "function_call": "function_call", "reasoning": "thought"}
 """What stands in an interaction, of all that a response may put out."""
 _DELTAS: Final = {
@@ -132,13 +134,12 @@ def _step(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _arguments(item: dict[str, Any]) -> dict[str, Any]:
-    try:
-        made = orjson.loads(item.get("arguments") or "{}")
-    except orjson.JSONDecodeError:
-        made = None
-    if not isinstance(made, dict):
-        raise UpstreamFailed(f"the model called {item['name'][:100]!r} with arguments that are no JSON object")
-    return made
+    made = arguments_of(item.get("arguments") or "")
+    if made is not None:
+        return made
+    if item.get("status") != "completed":
+        return {}  # cut off, by a limit or by its user
+    raise UpstreamFailed(f"the model called {item['name'][:100]!r} with arguments that are no JSON object")
 
 
 def _outputs(step: dict[str, Any]) -> list[dict[str, Any]]:
