@@ -58,6 +58,7 @@ from caravan_gateway.asgi import App
 from caravan_gateway.auth import Authenticator
 from caravan_gateway.completions import CompletionRoute
 from caravan_gateway.connection import Connection
+from caravan_gateway.dialects import llama_stack
 from caravan_gateway.dialects import table as dialects
 from caravan_gateway.edge import Edge
 from caravan_gateway.files import routes as file_routes
@@ -159,14 +160,17 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     )
     app.include_router(responses.router(resources, runs, settings.request_timeout))
     openapi.install(app)
+    app.include_router(llama_stack.router(resources, app.openapi))
     hot = {
         path: CompletionRoute(verb, path, client, special, auth, watch, settings)
         for path, verb in openapi.ROUTES.items()
     }
     alpha = CompletionRoute(Verb.RERANK, rerank_alpha.PATH, client, special, auth, watch, settings)
+    rerank = rerank_alpha.AlphaRerank(alpha, settings)
     hot_routes: dict[str, App] = {
         **hot,
-        rerank_alpha.PATH: rerank_alpha.AlphaRerank(alpha, settings),
+        rerank_alpha.PATH: rerank,
+        **llama_stack.hot_routes(alpha, rerank),
         responses.PATH: responses.ResponsesRoute(runs, alpha),
         **response_operations.hot_routes(runs, alpha),
         **dialects.hot_routes(alpha, runs),

@@ -32,6 +32,8 @@ def router(not_ready: Callable[[], str], refresh: Callable[[], None]) -> APIRout
     async def healthz() -> JSONResponse:
         return answer({})
 
+    @routes.get("/health", include_in_schema=False)
+    @routes.get("/alpha/health", include_in_schema=False)
     @routes.get("/v1/health", summary="Same as /readyz")
     async def health() -> JSONResponse:
         return answer({})
