@@ -162,7 +162,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     openapi.install(app)
     app.include_router(llama_stack.router(resources, app.openapi))
     hot = {
-        path: CompletionRoute(verb, path, client, special, auth, watch, settings)
+        path: llama_stack.OpenAIRoute(verb, path, client, special, auth, watch, settings)
         for path, verb in openapi.ROUTES.items()
     }
     alpha = CompletionRoute(Verb.RERANK, rerank_alpha.PATH, client, special, auth, watch, settings)

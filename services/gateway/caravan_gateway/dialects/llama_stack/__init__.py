@@ -5,5 +5,6 @@ Generations 4 and 5 speak OpenAI's API, which needs no dialect. Shapes: the type
 clients have no field for (reasoning, further choices) is left out.
 """
 
+from caravan_gateway.dialects.llama_stack.end_mark import OpenAIRoute as OpenAIRoute
 from caravan_gateway.dialects.llama_stack.routes import hot_routes as hot_routes
 from caravan_gateway.dialects.llama_stack.routes import router as router
