@@ -13,10 +13,10 @@ PYTEST_WORKERS ?= 4
 export PYTHON INSTALL_LOCAL INSTALL_ANY_LLM INSTALL_OCR
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down test chaos check fmt bench lock asyncapi schema clean
+.PHONY: help setup up down test test-clients chaos check fmt bench lock asyncapi schema clean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: ## Make .venv with everything in it (INSTALL_LOCAL=0: without the local models; INSTALL_OCR=1: with OCR; PYTHON=...: which interpreter)
 	@scripts/setup.sh
@@ -29,6 +29,10 @@ down: ## Stop a mesh that was started with --detach
 
 test: setup ## Run every test; ARGS="-k stream" is passed on
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadscope $(ARGS)
+
+test-clients: setup ## Test with every client there is, each in an environment of its own below .clients/
+	@scripts/client_envs.sh
+	$(BIN)/python -m pytest -m clients tests/clients_legacy $(ARGS)
 
 chaos: setup ## Kill, cut and overload what runs, also in tests that take minutes
 	$(BIN)/python -m pytest -m chaos $(ARGS)

@@ -44,13 +44,15 @@ class RunningMesh:
     key: str = ""
     """An API key, when the gateway wants one."""
     environment: dict[str, str] = field(default_factory=dict)
+    port: int = 0
+    """Of the gateway; 0: any that is free."""
 
     def start(self, model: str = "up/plain") -> None:
         """Returns once `model` is listed."""
         stack = self.folder / "caravan.yaml"
         slots = f"slots: {self.slots}" if self.slots else ""
         stack.write_text(self.stack or STACK.format(url=self.upstream.url, slots=slots))
-        args = ["up", "--detach", "--port", "0", "--config", str(stack)]
+        args = ["up", "--detach", "--port", str(self.port), "--config", str(stack)]
         args += ["--scale", self.scale] if self.scale else []
         args += [] if self.local_model else ["--no-local-model"]
         done = self.command(*args, timeout=110)
