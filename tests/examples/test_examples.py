@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients_legacy import environments
 from tests.mesh.running import RunningMesh
 from tests.upstream.scripted import USAGE
 
@@ -75,6 +76,15 @@ def test_a_file_is_uploaded_found_read_and_forgotten(environment: dict[str, str]
         "  line 100000 of the log",
         "forgotten: True",
     ]
+
+
+def test_a_program_for_llama_stack_runs(environment: dict[str, str], tmp_path: Path) -> None:
+    interpreter = environments.python("llama-stack-client-0.2.12", tmp_path)
+    done = run(environment, interpreter, "-W", "ignore", "e14_llama_stack.py")
+    assert done.returncode == 0, done.stderr
+    first, streamed, models = done.stdout.splitlines()
+    assert (first, streamed) == (words(60), f"Assistant> {words(60)}")
+    assert "up/plain" in models
 
 
 def test_questions_are_answered_from_a_vector_store(environment: dict[str, str]) -> None:

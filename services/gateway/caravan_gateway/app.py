@@ -160,7 +160,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     )
     app.include_router(responses.router(resources, runs, settings.request_timeout))
     openapi.install(app)
-    app.include_router(llama_stack.router(resources, app.openapi))
+    app.include_router(llama_stack.router(resources, app.openapi, vectors))
     hot = {
         path: llama_stack.OpenAIRoute(verb, path, client, special, auth, watch, settings)
         for path, verb in openapi.ROUTES.items()

@@ -58,7 +58,7 @@ def broken():
 
 def responses():
     got = client.responses.create(model="plain", input="hello")
-    return got.output[0].actual_instance.content.actual_instance[0].actual_instance.text
+    return got.to_dict()["output"][0]["content"][0]["text"]
 
 
 def models():
@@ -68,7 +68,7 @@ def models():
 
 def embeddings():
     got = client.embeddings.create(model="text-embed", input=["a", "b"])
-    return [row.embedding.actual_instance for row in got.data]
+    return [row["embedding"] for row in got.to_dict()["data"]]
 
 
 def cancel():

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import orjson
 from caravan_contracts.context import RequestContext
-from caravan_contracts.errors import CaravanError, InvalidRequest
+from caravan_contracts.errors import InvalidRequest
 
 from caravan_gateway.asgi import Headers
 from caravan_gateway.completions import NO_HEADERS, CompletionRoute, Progress
@@ -61,7 +61,7 @@ class BatchRoute(CompletionRoute):
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(answered(one)) for one in wanted]
-        except* CaravanError as errors:
+        except ExceptionGroup as errors:
             raise _first(errors) from errors
         rows = [self._dialect.writer().answer(task.result()) for task in tasks]
         return Whole(Origin(), orjson.dumps(together(rows, self._dialect.generation))), False, NO_HEADERS
@@ -94,6 +94,6 @@ def _message(row: Object) -> Object:
     return {"role": "assistant", "content": row["content"], "stop_reason": row["stop_reason"], "tool_calls": []}
 
 
-def _first(errors: BaseExceptionGroup[CaravanError]) -> CaravanError:
+def _first(errors: ExceptionGroup[Exception]) -> Exception:
     found = errors.exceptions[0]
-    return _first(found) if isinstance(found, BaseExceptionGroup) else found
+    return _first(found) if isinstance(found, ExceptionGroup) else found

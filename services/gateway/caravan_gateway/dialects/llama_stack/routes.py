@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from caravan_gateway.asgi import App
 from caravan_gateway.completions import CompletionRoute
-from caravan_gateway.dialects.llama_stack import earlier, inspection
+from caravan_gateway.dialects.llama_stack import earlier, inspection, vector_dbs
 from caravan_gateway.dialects.llama_stack.batch import BatchRoute
 from caravan_gateway.dialects.llama_stack.chat import Chat
 from caravan_gateway.dialects.llama_stack.embeddings import Embeddings
@@ -15,6 +15,7 @@ from caravan_gateway.dialects.llama_stack.inspection import Document
 from caravan_gateway.dialects.llama_stack.text import Text
 from caravan_gateway.dialects.route import DialectRoute
 from caravan_gateway.resources import Resources
+from caravan_gateway.vectors.asking import Vectors
 
 _PATHS = {
     FIRST: ("/inference/chat_completion", "/inference/completion", "/inference/embeddings"),
@@ -43,9 +44,10 @@ def hot_routes(like: CompletionRoute, rerank: App) -> dict[str, App]:
     return made
 
 
-def router(resources: Resources, document: Document) -> APIRouter:
+def router(resources: Resources, document: Document, vectors: Vectors) -> APIRouter:
     """What does not ask models."""
     routes = APIRouter()
     routes.include_router(inspection.router(resources, document))
     routes.include_router(earlier.router(resources, document))
+    routes.include_router(vector_dbs.router(resources, vectors))
     return routes
