@@ -1,7 +1,8 @@
 # Every image of Caravan, one target each:
-#   gateway  registry  agents  files  vector  inference (remote providers only)  inference-local (adds the local models)  tools (the command)
+#   gateway  registry  agents  files  vector  safety  inference (remote providers only)  inference-local (adds the local models)  tools (the command)
 #   inference-any-llm (adds the providers without OpenAI's API; --build-arg SDKS=bedrock,cohere names those with SDKs)
 #   vector takes --build-arg INDEXES="faiss qdrant" for the indexes beside pgvector, and OCR=1 to read images
+#   safety takes --build-arg SHIELDS=onnx for classifiers that run in it
 #
 #   docker build --target gateway -t caravan/gateway .
 #
@@ -45,6 +46,7 @@ COPY services/recorder/pyproject.toml services/recorder/
 COPY services/agents/pyproject.toml services/agents/
 COPY services/files/pyproject.toml services/files/
 COPY services/vector/pyproject.toml services/vector/
+COPY services/safety/pyproject.toml services/safety/
 RUN python -m venv --without-pip /opt/caravan
 ENV VIRTUAL_ENV=/opt/caravan \
     FETCH="uv pip install --quiet --constraints requirements/constraints.txt \
@@ -84,6 +86,13 @@ RUN --mount=type=cache,target=/root/.cache/uv $FETCH -r services/vector/pyprojec
 COPY --from=wheels /wheels /wheels
 RUN $OWN /wheels/caravan_contracts-* /wheels/caravan_bus-* /wheels/caravan_storage-* /wheels/caravan_vector-*
 
+FROM packages AS safety-packages
+ARG SHIELDS=
+RUN --mount=type=cache,target=/root/.cache/uv $FETCH -r services/safety/pyproject.toml \
+        $(for shield in $SHIELDS; do echo --extra $shield; done)
+COPY --from=wheels /wheels /wheels
+RUN $OWN /wheels/caravan_contracts-* /wheels/caravan_bus-* /wheels/caravan_storage-* /wheels/caravan_safety-*
+
 FROM packages AS inference-packages
 RUN --mount=type=cache,target=/root/.cache/uv $FETCH -r services/inference/pyproject.toml
 COPY --from=wheels /wheels /wheels
@@ -98,7 +107,7 @@ FROM packages AS tools-packages
 RUN --mount=type=cache,target=/root/.cache/uv \
     $FETCH -r pyproject.toml -r services/gateway/pyproject.toml -r services/registry/pyproject.toml \
         -r services/inference/pyproject.toml -r services/recorder/pyproject.toml -r services/agents/pyproject.toml \
-        -r services/files/pyproject.toml -r services/vector/pyproject.toml
+        -r services/files/pyproject.toml -r services/vector/pyproject.toml -r services/safety/pyproject.toml
 COPY --from=wheels /wheels /wheels
 RUN $OWN /wheels/*.whl
 
@@ -155,6 +164,11 @@ ENV TMPDIR=/var/lib/caravan/work
 ENTRYPOINT ["python", "-m", "caravan_vector"]
 LABEL org.opencontainers.image.title="Caravan vector"
 
+FROM service AS safety
+COPY --from=safety-packages /opt/caravan /opt/caravan
+ENTRYPOINT ["python", "-m", "caravan_safety"]
+LABEL org.opencontainers.image.title="Caravan safety"
+
 FROM service AS inference
 COPY --from=inference-packages /opt/caravan /opt/caravan
 ENTRYPOINT ["python", "-m", "caravan_inference"]
@@ -174,7 +188,7 @@ FROM base AS tools
 COPY --from=tools-packages /opt/caravan /opt/caravan
 COPY deploy/make_secrets.py /opt/caravan/deploy/make_secrets.py
 # Mount points of the volumes that deploy/make_secrets.py fills: a new volume takes the owner of its folder.
-RUN for reader in keyring nats postgres valkey gateway registry inference agents files vector; do \
+RUN for reader in keyring nats postgres valkey gateway registry inference agents files vector safety; do \
         install -d -o caravan -g caravan /secrets/$reader; done
 USER caravan
 WORKDIR /tmp

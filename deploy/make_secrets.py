@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from urllib.parse import quote
 
-SERVICES = ("gateway", "registry", "inference", "agents", "files", "vector")
+SERVICES = ("gateway", "registry", "inference", "agents", "files", "vector", "safety")
 READABLE = 0o444
 
 
@@ -25,7 +25,7 @@ def main(root: Path) -> None:
     valkey = password(root / "valkey" / "password", "VALKEY_PASSWORD")
     write(root / "valkey" / "valkey.conf", valkey_config(valkey))
     database = f"postgresql://caravan:{quote(postgres, safe='')}@postgres:5432/caravan\n"
-    for service in ("registry", "agents", "files", "vector"):
+    for service in ("registry", "agents", "files", "vector", "safety"):
         write(root / service / "database-url", database)
     password(root / "agents" / "secret", "CARAVAN_AGENTS_SECRET")
     for service in SERVICES:

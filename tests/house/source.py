@@ -20,6 +20,7 @@ PACKAGES = {
     "caravan_agents": ROOT / "services/agents",
     "caravan_files": ROOT / "services/files",
     "caravan_vector": ROOT / "services/vector",
+    "caravan_safety": ROOT / "services/safety",
     "caravan_client": ROOT / "libs/client",
     "caravan": ROOT,
 }

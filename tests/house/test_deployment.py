@@ -22,7 +22,7 @@ from tests.house.source import ROOT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = ("gateway", "registry", "inference", "agents", "files", "vector")
+OURS = ("gateway", "registry", "inference", "agents", "files", "vector", "safety")
 CHECKED_BY_THEIR_IMAGE = {*OURS, "jaeger"}
 RUN_TO_THEIR_END = {"secrets", "tools"}
 

@@ -109,7 +109,7 @@ def keeping_mesh(keeping_upstream: NumberedUpstream, tmp_path_factory: pytest.Te
     from tests.mesh.tenants import two_tenants
 
     stack = (STACK + CACHES.lstrip("\n")).format(url=keeping_upstream.url, slots="")
-    scale = "gateway=2,agents=2,inference=2,vector=0"
+    scale = "gateway=2,agents=2,inference=2,vector=0,safety=0"
     yield _ends.enter_context(two_tenants(tmp_path_factory.mktemp("keeping"), keeping_upstream, scale, stack))
     _ends.close()
 

@@ -45,7 +45,7 @@ async def test_every_service_answers_ping_info_and_stats(mesh: RunningMesh) -> N
             answer = json.loads((await answers.next_msg(timeout=15)).data)
             assert answer["type"] == f"io.nats.micro.v1.{verb.lower()}_response"
             found.setdefault(answer["name"], {})[verb] = answer
-    services = ("gateway", "registry", "inference", "agents", "files", "vector")
+    services = ("gateway", "registry", "inference", "agents", "files", "vector", "safety")
     assert found.keys() == {f"caravan-{service}" for service in services}
     stats = found["caravan-inference"]["STATS"]
     endpoints = {e["name"]: e for e in stats["endpoints"]}  # type: ignore[index, attr-defined]

@@ -68,12 +68,12 @@ def test_detach_status_and_down(folder: Path) -> None:
     names = [service["name"] for service in report["services"]]
     assert names == [
         "nats", "postgres", "valkey", "gateway", "registry", "inference-1", "inference-2", "agents", "files",
-        "vector",
+        "vector", "safety",
     ]  # fmt: skip
     assert {service["state"] for service in report["services"]} == {"ready"}
     assert sorted(worker["name"] for worker in report["workers"]) == [
         "caravan-agents", "caravan-files", "caravan-gateway",
-        "caravan-inference", "caravan-inference", "caravan-registry", "caravan-vector",
+        "caravan-inference", "caravan-inference", "caravan-registry", "caravan-safety", "caravan-vector",
     ]  # fmt: skip
     assert report["problems"] == []
     with urllib.request.urlopen(report["urls"]["gateway"] + "/readyz", timeout=5) as answer:

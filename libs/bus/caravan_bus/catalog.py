@@ -89,6 +89,9 @@ class _Scope:
     aliases: Named = field(default_factory=dict)
     bare: Named = field(default_factory=dict)
     routes: dict[str, Route] = field(default_factory=dict)
+    safety: dict[ResourceKind, dict[str, Resource]] = field(
+        default_factory=lambda: {ResourceKind.SHIELD: {}, ResourceKind.GUARDRAIL: {}}
+    )
 
 
 class Catalog:
@@ -192,6 +195,24 @@ class Catalog:
                 return scope.providers[id]
         return None
 
+    def shield(self, id: str, tenant: str = DEFAULT_TENANT) -> Resource | None:
+        """One shield the tenant may use. A shared one hides its own of the same id, unlike everywhere else: what holds
+        for everybody must not be replaced by one of them."""
+        shields = [scope.safety[ResourceKind.SHIELD] for scope in reversed(self._visible(tenant))]
+        return next((rows[id] for rows in shields if id in rows), None)
+
+    def shields(self, tenant: str = DEFAULT_TENANT) -> list[Resource]:
+        """Every shield the tenant may use, by id."""
+        seen: dict[str, Resource] = {}
+        for scope in self._visible(tenant):
+            seen |= scope.safety[ResourceKind.SHIELD]
+        return [seen[name] for name in sorted(seen)]
+
+    def guardrails(self, tenant: str = DEFAULT_TENANT) -> list[Resource]:
+        """Every guardrail that holds for the tenant, the shared ones first: none hides another."""
+        scopes = reversed(self._visible(tenant))
+        return [row for scope in scopes for _, row in sorted(scope.safety[ResourceKind.GUARDRAIL].items())]
+
     def all_providers(self) -> Iterator[Resource]:
         """The providers of every tenant: what a worker may be asked to serve."""
         for scope in self._scopes.values():
@@ -209,6 +230,9 @@ class Catalog:
             scope.providers[resource.id] = resource
             if _takes_unlisted(resource):
                 scope.unlisted.add(resource.id)
+            return
+        if resource.kind in scope.safety:
+            scope.safety[resource.kind][resource.id] = resource
             return
         try:
             if resource.kind is ResourceKind.ROUTE:
@@ -245,6 +269,9 @@ class Catalog:
             return
         if resource.kind is ResourceKind.ROUTE:
             scope.routes.pop(resource.id, None)
+            return
+        if resource.kind in scope.safety:
+            scope.safety[resource.kind].pop(resource.id, None)
             return
         scope.disabled.discard(resource.id)
         if scope.models.pop(resource.id, None) is not None:

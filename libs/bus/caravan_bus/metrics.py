@@ -124,6 +124,16 @@ WORKER_REQUESTS = Counter(
 )
 REGISTRY_REVISION = Gauge("caravan_registry_revision", "Revision of the registry as this process knows it")
 
+SHIELD_SECONDS = Histogram("caravan_shield_seconds", "One verdict of a shield", ("shield",), buckets=_SECONDS)
+SHIELD_VERDICTS = Counter(
+    "caravan_shield_verdicts_total",
+    "Verdicts of shields: flagged, passed, or error (none was given)",
+    ("shield", "outcome"),
+)
+SHIELD_BUSY = Gauge(
+    "caravan_shield_busy", "Texts that a shield of this process looks at, or that wait for it", ("shield",)
+)
+
 WORK_PUBLISHED = Counter(
     "caravan_work_published_total",
     "Jobs this process published: kept (confirmed), retried (once more for each try), lost",

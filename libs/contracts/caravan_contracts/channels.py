@@ -16,6 +16,7 @@ from caravan_contracts import files as f
 from caravan_contracts import models as m
 from caravan_contracts import registry as r
 from caravan_contracts import routing as ro
+from caravan_contracts import safety as sa
 from caravan_contracts import subjects as s
 from caravan_contracts import verbs
 from caravan_contracts.channel import Channel, Pattern
@@ -27,11 +28,13 @@ from caravan_contracts.users import (
     CALLERS,
     FILES,
     GATEWAY,
+    GUARDED,
     INFERENCE,
     OPERATOR,
     RECORDER,
     REGISTRY,
     REPLAY,
+    SAFETY,
     STREAMERS,
     VECTOR,
     WORKERS,
@@ -199,6 +202,7 @@ CHANNELS: Final[tuple[Channel, ...]] = (
     *verbs.prompts(),
     *verbs.files(),
     *verbs.vectors(),
+    *verbs.safety(),
     *_responses(),
     *_work(),
     Channel(
@@ -251,6 +255,15 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         "files that are there no more: said once, and looked for again by whoever may have missed it",
         request=f.FilesRemoved,
         queue=VECTOR,
+    ),
+    Channel(
+        "safety.verdict",
+        s.SAFETY_VERDICT,
+        Pattern.FACT,
+        (*GUARDED, SAFETY),
+        (OPERATOR,),
+        "what a shield said of a part of a request, or that it said nothing; never the text",
+        request=sa.VerdictFact,
     ),
     Channel(
         "registry.changed",

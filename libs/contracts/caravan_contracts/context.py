@@ -16,6 +16,9 @@ from caravan_contracts.errors import InvalidRequest
 DEFAULT_TENANT = "default"
 DEFAULT_TIMEOUT = 600.0
 """Seconds a request may take in all when its caller names no deadline."""
+UNGUARDED = "unguarded"
+"""A role that service users alone give, to requests of their own that no guardrail may look at: what a shield asks a
+model. `admin` does not bring it, and no credential of a client does."""
 LONGEST_TIMEOUT = 86_400.0
 """Seconds it may take whatever its caller names."""
 _LONGEST_TEXT = 1024
@@ -32,6 +35,11 @@ class Principal:
     def may(self, role: str) -> bool:
         """Whether this principal has `role`; `admin` has them all."""
         return role in self.roles or "admin" in self.roles
+
+    @property
+    def unguarded(self) -> bool:
+        """Whether no guardrail holds for what is asked."""
+        return UNGUARDED in self.roles
 
     def encode(self) -> str:
         """One header line: ASCII JSON."""

@@ -245,6 +245,12 @@ class VerdictFact(BaseModel):
     """Of the texts that were looked at."""
 
 
+class VerdictRows(BaseModel):
+    """A job of the queue `verdicts`: rows of the audit that belong together."""
+
+    data: list[VerdictFact]
+
+
 class ListVerdicts(Message):
     """``safety.list_verdicts``: the audit of the caller's tenant, newest first (role admin)."""
 

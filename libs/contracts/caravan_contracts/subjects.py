@@ -180,6 +180,7 @@ REGISTRY_REVISION = event("registry", "revision")
 RUN_CANCELLED = event("agents", "cancelled")
 """A run in the background is to end: JSON ``[tenant, id]``."""
 FILE_REMOVED = event("files", "removed")
+SAFETY_VERDICT = event("safety", "verdict")
 ROUTING_TARGET = event("routing", "target")
 ROUTING_LOAD = event("routing", "load")
 ROUTING_LINE = event("routing", "line")

@@ -6,6 +6,7 @@ from typing import Final
 
 from caravan_contracts import files as f
 from caravan_contracts import response_verbs as responses
+from caravan_contracts import safety
 from caravan_contracts import vectors as v
 
 GATEWAY: Final = "gateway"
@@ -17,18 +18,22 @@ FILES: Final = f.SERVICE
 """Knows what clients have uploaded."""
 VECTOR: Final = v.SERVICE
 """Reads files into vector stores, and finds what is in them."""
+SAFETY: Final = safety.SERVICE
+"""Judges texts by shields, and keeps what was said of them."""
 OPERATOR: Final = "operator"
 """The bus user of the command: looks, and asks as an administrator."""
 RECORDER: Final = "recorder"
 """Listens to requests and answers of others (``caravan record``); says nothing."""
 REPLAY: Final = "replay"
 """Answers as a provider from recordings, or asks what was recorded again (``caravan replay``)."""
-SERVICES: Final = (GATEWAY, REGISTRY, INFERENCE, AGENTS, FILES, VECTOR)
+SERVICES: Final = (GATEWAY, REGISTRY, INFERENCE, AGENTS, FILES, VECTOR, SAFETY)
 USERS: Final = (*SERVICES, OPERATOR, RECORDER, REPLAY)
 
 
-CALLERS: Final = (GATEWAY, INFERENCE, AGENTS, VECTOR, OPERATOR, REPLAY)
+CALLERS: Final = (GATEWAY, INFERENCE, AGENTS, VECTOR, SAFETY, OPERATOR, REPLAY)
 """Who may ask for inference with a principal of its choice."""
+GUARDED: Final = (GATEWAY, INFERENCE, AGENTS, VECTOR)
+"""Who enforces guardrails on what it asks of models."""
 WORKERS: Final = (INFERENCE, REPLAY)
 """Who may serve a provider."""
 READERS: Final = (GATEWAY, AGENTS, VECTOR)

@@ -9,10 +9,11 @@ from pydantic import BaseModel
 from caravan_contracts import conversations as co
 from caravan_contracts import files as f
 from caravan_contracts import prompts as p
+from caravan_contracts import safety as sa
 from caravan_contracts import subjects as s
 from caravan_contracts import vectors as v
 from caravan_contracts.channel import Channel, Pattern
-from caravan_contracts.users import AGENTS, FILES, GATEWAY, READERS, REGISTRY, VECTOR
+from caravan_contracts.users import AGENTS, FILES, GATEWAY, GUARDED, OPERATOR, READERS, REGISTRY, SAFETY, VECTOR
 
 
 def row(
@@ -126,4 +127,16 @@ def vectors() -> list[Channel]:
         one("insert_chunks", v.InsertChunks, v.Inserted, "chunks with vectors of their own"),
         one("query_chunks", v.QueryChunks, v.ChunkPage, "chunks near a text or a vector"),
         one("delete_chunks", v.DeleteChunks, v.Deleted, "take documents out"),
+    ]
+
+
+def safety() -> list[Channel]:
+    """Those of the safety service."""
+    one = partial(_of, SAFETY, publishers=(GATEWAY, OPERATOR))
+
+    return [
+        one("check", sa.Check, sa.Verdicts, "what shields find in texts; for enforcers", publishers=GUARDED),
+        one("run_shield", sa.RunShield, sa.ShieldAnswer, "what one shield says of messages"),
+        one("moderate", sa.Moderate, sa.Moderation, "what a shield says of each input, in OpenAI's shape"),
+        one("list_verdicts", sa.ListVerdicts, sa.VerdictPage, "the audit, page by page"),
     ]

@@ -137,7 +137,18 @@ INGEST: Final = Queue(
     max_under_way=1_000_000,
 )
 
-QUEUES: Final[tuple[Queue, ...]] = (COMPLETIONS, RESPONSES, WEBHOOKS, INGEST)
+VERDICTS: Final = Queue(
+    name="verdicts",
+    worker="safety",
+    publishers=("gateway", "inference", "agents", "vector", "safety"),
+    summary="what shields said, or did not say, for the audit: JSON of VerdictRows",
+    max_bytes=256 * 1024**2,
+    # which nobody can do: PostgreSQL took a thousand others meanwhile
+    max_deliver=100,
+    max_under_way=10_000,
+)
+
+QUEUES: Final[tuple[Queue, ...]] = (COMPLETIONS, RESPONSES, WEBHOOKS, INGEST, VERDICTS)
 
 
 def publish_subjects(user: str) -> set[str]:

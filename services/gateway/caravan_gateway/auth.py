@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from caravan_contracts import subjects as s
-from caravan_contracts.context import DEFAULT_TENANT, Principal
+from caravan_contracts.context import DEFAULT_TENANT, UNGUARDED, Principal
 from caravan_contracts.errors import AuthenticationFailed, InvalidRequest, PermissionDenied
 
 _REMEMBERED = 4096
@@ -39,6 +39,8 @@ class Authenticator:
             if not fields:
                 continue
             key, tenant, user, roles = [*fields, "", "", ""][:4]
+            if UNGUARDED in roles.split(","):
+                raise InvalidRequest(f"{path}:{number}: the role {UNGUARDED} is for services alone; take it out")
             try:
                 principal = Principal(
                     s.token(tenant or DEFAULT_TENANT), user or f"key-{number}", tuple(r for r in roles.split(",") if r)

@@ -9,6 +9,7 @@ from caravan_contracts.context import DEFAULT_TENANT
 from caravan_contracts.errors import InvalidRequest, PermissionDenied, SecretInConfig
 from caravan_contracts.registry import ModelSpec, ProviderSpec
 from caravan_contracts.routes import RouteSpec
+from caravan_contracts.safety import GuardrailSpec, ShieldSpec
 
 from caravan_registry import routes, rules
 from caravan_registry.errors import parse, refuse
@@ -36,14 +37,8 @@ def checked_provider(tenant: str, id: str, body: dict[str, Any]) -> ProviderSpec
     refuse(rules.provider_id_problem(id), "id")
     refuse(rules.provider_type_problem(spec.provider_type), "body.provider_type")
     refuse(rules.config_problem(spec.config), "body.config")
-    for path in references.literal_secrets(spec.config, "config"):
-        key = path.rpartition(".")[2]
-        raise SecretInConfig(
-            f"{path} is a secret written out: set an environment variable where the workers run and write "
-            f'"{key}": "${{env.NAME}}", or name a file of theirs with "{key}_file"',
-            param=f"body.{path}",
-        )
-    _check_references(spec.config)
+    _check_secrets(spec.config, "config")
+    _check_references(spec.config, "body.config")
     if tenant != DEFAULT_TENANT and (reason := rules.tenant_problem(tenant, spec.provider_type, spec.config)):
         raise PermissionDenied(reason, param="body.config")
     return spec
@@ -73,15 +68,57 @@ def checked_route(id: str, body: dict[str, Any]) -> RouteSpec:
     return spec
 
 
-def _check_references(value: Any) -> None:
+def of_shield(spec: ShieldSpec) -> dict[str, Any]:
+    """The stored body of a shield; references to secrets are still references."""
+    return spec.model_dump(mode="json")
+
+
+def of_guardrail(spec: GuardrailSpec) -> dict[str, Any]:
+    """The stored body of a guardrail: complete, as that of a route."""
+    return spec.model_dump(mode="json")
+
+
+def checked_shield(tenant: str, id: str, body: dict[str, Any]) -> ShieldSpec:
+    """A shield that somebody asks for; whether its settings can be used is known where it runs. Raises InvalidRequest,
+    SecretInConfig or PermissionDenied."""
+    refuse(rules.json_problem(body), "body")
+    spec = parse(ShieldSpec, body, "body")
+    refuse(rules.id_problem(id, "the shield's id"), "id")
+    refuse(rules.shield_problem(spec), "body.provider_type")
+    _check_secrets(spec.params, "params")
+    _check_references(spec.params, "body.params")
+    if tenant != DEFAULT_TENANT and (reason := rules.tenant_secrets_problem(tenant, spec.params, "params")):
+        raise PermissionDenied(reason, param="body.params")
+    return spec
+
+
+def checked_guardrail(id: str, body: dict[str, Any]) -> GuardrailSpec:
+    """A guardrail that somebody asks for. Raises InvalidRequest."""
+    refuse(rules.json_problem(body), "body")
+    refuse(rules.id_problem(id, "the guardrail's id"), "id")
+    refuse(rules.guardrail_id_problem(id), "id")
+    return parse(GuardrailSpec, body, "body")
+
+
+def _check_secrets(value: dict[str, Any], where: str) -> None:
+    for path in references.literal_secrets(value, where):
+        key = path.rpartition(".")[2]
+        raise SecretInConfig(
+            f"{path} is a secret written out: set an environment variable where the workers run and write "
+            f'"{key}": "${{env.NAME}}", or name a file of theirs with "{key}_file"',
+            param=f"body.{path}",
+        )
+
+
+def _check_references(value: Any, where: str) -> None:
     if isinstance(value, dict):
         for part in value.values():
-            _check_references(part)
+            _check_references(part, where)
     elif isinstance(value, list):
         for part in value:
-            _check_references(part)
+            _check_references(part, where)
     elif isinstance(value, str):
         try:
             references.check(value)
         except references.BadReference as error:
-            raise InvalidRequest(str(error), param="body.config") from error
+            raise InvalidRequest(str(error), param=where) from error

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import orjson
 from caravan_contracts import references
 from caravan_contracts.registry import MAX_ID
+from caravan_contracts.safety import ShieldSpec
 
 MAX_BODY: Final = 64 * 1024
 """Bytes of JSON of one resource, so that a page of a snapshot stays far below a bus message."""
@@ -89,13 +90,34 @@ def tenant_problem(tenant: str, kind: str, config: dict[str, Any]) -> str:
     """
     if kind.startswith("inline::"):
         return "providers that run inside the workers belong to the shared tenant"
+    return tenant_secrets_problem(tenant, config)
+
+
+def tenant_secrets_problem(tenant: str, config: dict[str, Any], where: str = "config") -> str:
+    """The same of settings alone: no files, and its own variables."""
     if found := next(_file_keys(config), ""):
-        return f"config.{found}: only providers of the shared tenant may name files of a worker"
+        return f"{where}.{found}: only those of the shared tenant may name files of a worker"
     prefix = tenant_variables(tenant)
     for name in references.variables(config):
         if not name.startswith(prefix):
             return f"the variable {name} is not this tenant's; its variables begin with {prefix}"
     return ""
+
+
+def shield_problem(spec: ShieldSpec) -> str:
+    """The type of a shield, and what it calls by its own name."""
+    if not _PROVIDER_TYPE.match(spec.provider_type):
+        return f"the type of a shield {spec.provider_type[:80]!r} should look like inline::pii or remote::webhook"
+    if spec.provider_shield_id and (reason := id_problem(spec.provider_shield_id, "the provider's own id")):
+        return reason
+    return ""
+
+
+def guardrail_id_problem(name: str) -> str:
+    """Requests name guardrails in a header, with commas between."""
+    return (
+        f"the guardrail's id {name[:80]!r} should be ASCII, without commas" if "," in name or not name.isascii() else ""
+    )
 
 
 def tenant_variables(tenant: str) -> str:

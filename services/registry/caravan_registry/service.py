@@ -23,6 +23,7 @@ from caravan_contracts.registry import (
     Source,
 )
 from caravan_contracts.routes import RouteSpec
+from caravan_contracts.safety import GuardrailSpec
 
 from caravan_registry import bodies, reports, rules
 from caravan_registry.follower import Follower
@@ -129,6 +130,12 @@ def _checked(tenant: str, request: PutResource) -> tuple[dict[str, Any], Callabl
     if request.kind is ResourceKind.ROUTE:
         route = bodies.checked_route(name, request.body)
         return bodies.of_route(route), lambda change: _check_route(change, tenant, name, route)
+    if request.kind is ResourceKind.SHIELD:
+        shield = bodies.checked_shield(tenant, name, request.body)
+        return bodies.of_shield(shield), lambda change: _check_shield(change, tenant, name)
+    if request.kind is ResourceKind.GUARDRAIL:
+        guardrail = bodies.checked_guardrail(name, request.body)
+        return bodies.of_guardrail(guardrail), lambda change: _check_guardrail(change, tenant, guardrail)
     model = bodies.checked_model(name, request.body)
     return bodies.of_model(model), lambda change: _check_model(change, tenant, name, model)
 
@@ -147,6 +154,26 @@ def _check_revision(request: PutResource, before: Resource | None) -> None:
             f"the {request.kind} {request.id!r} is at revision {now}, not {request.if_revision}: read it again",
             param="if_revision",
         )
+
+
+async def _check_shield(change: Change, tenant: str, id: str) -> None:
+    """What guardrails of the shared tenant name must be what it has registered, for every tenant."""
+    if tenant != DEFAULT_TENANT and await change.get(DEFAULT_TENANT, ResourceKind.SHIELD, id) is not None:
+        raise Conflict(f"{id[:200]!r} is the name of a shared shield: choose another", param="id")
+
+
+async def _check_guardrail(change: Change, tenant: str, spec: GuardrailSpec) -> None:
+    """A shield that is not there would be one that gives no verdict."""
+    for place, line in enumerate(spec.checks):
+        for shield in line.shields:
+            for owner in (tenant, DEFAULT_TENANT):
+                if await change.get(owner, ResourceKind.SHIELD, shield) is not None:
+                    break
+            else:
+                raise InvalidRequest(
+                    f"there is no shield {shield[:200]!r}: register it with POST /v1/shields first",
+                    param=f"checks.{place}.shields",
+                )
 
 
 async def _check_owner(change: Change, tenant: str, id: str) -> None:

@@ -1,0 +1,1 @@
+"""Shields: texts in, verdicts out."""

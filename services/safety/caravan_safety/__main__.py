@@ -1,0 +1,3 @@
+from caravan_safety.app import main
+
+main()

@@ -1,0 +1,15 @@
+"""Bus subjects to calls of the service."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from caravan_bus.control.verbs import Verbs
+from caravan_contracts import safety as sa
+
+from caravan_safety.service import SafetyService
+
+VERBS: Final[Verbs] = {
+    "check": (sa.Check, SafetyService.check),
+    "list_verdicts": (sa.ListVerdicts, SafetyService.list_verdicts),
+}

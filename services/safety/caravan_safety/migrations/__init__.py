@@ -1,0 +1,1 @@
+"""Tables of the safety service, one numbered file per change (see :mod:`caravan_storage.migrations`)."""

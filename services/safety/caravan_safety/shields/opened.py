@@ -1,0 +1,137 @@
+"""The shields of the registry, made when they are first asked, so many passages at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from caravan_bus import metrics
+from caravan_bus.registry_view import RegistryView
+from caravan_contracts.errors import CaravanError
+from caravan_contracts.registry import Resource
+from caravan_contracts.safety import ShieldSpec, Verdict
+from pydantic import ValidationError
+
+from caravan_safety.errors import ShieldBusy, no_shield
+from caravan_safety.shields import kinds
+from caravan_safety.shields.base import Opinion, Passage, Shield
+from caravan_safety.shields.parts import Parts
+
+log = logging.getLogger(__name__)
+
+_WAITING: Final = 8
+"""Passages that may wait for a shield, for each that it looks at."""
+_MOST: Final = 1_024
+"""Shields that are kept ready."""
+_PATIENCE: Final = 5.0
+OTHER: Final = "other"
+"""Label of metrics for shields of tenants: names that anybody may choose are no labels."""
+
+
+@dataclass(slots=True)
+class Opened:
+    """A shield in use."""
+
+    revision: int
+    shield: Shield
+    turn: asyncio.Semaphore
+    label: str
+    busy: int = 0
+
+
+class Shields:
+    """One per process. A shield is made again when the registry has another of its name."""
+
+    def __init__(self, view: RegistryView, parts: Callable[[str], Parts], at_once: int) -> None:
+        """`parts`: those of a tenant's shields."""
+        self._view = view
+        self._parts = parts
+        self._at_once = at_once
+        self._opened: OrderedDict[tuple[str, str], Opened] = OrderedDict()
+
+    async def need(self) -> None:
+        """Wait until the registry is known. Raises DependencyDown."""
+        await self._view.need(_PATIENCE)
+
+    def get(self, id: str, tenant: str) -> Opened:
+        """A shield that the tenant may use. Raises NotFound, InvalidRequest and PackageMissing."""
+        found = self._view.catalog.shield(id, tenant)
+        if found is None:
+            raise no_shield(id, [each.id for each in self._view.catalog.shields(tenant)])
+        return self._open(found)
+
+    def names(self, tenant: str) -> list[str]:
+        """Those that the tenant may use."""
+        return [each.id for each in self._view.catalog.shields(tenant)]
+
+    async def verdict(self, id: str, passage: Passage, seconds: float) -> Verdict:
+        """What the shield says within `seconds`; an error is said in the verdict. Raises nothing."""
+        began = time.monotonic()
+        label = OTHER
+        try:
+            opened = self.get(id, passage.principal.tenant)
+            label = opened.label
+            async with asyncio.timeout(seconds):
+                opinion = await self._look(opened, passage)
+        except TimeoutError:
+            made = Verdict(shield=id, error=f"no verdict within {seconds:g} s")
+        except CaravanError as error:
+            made = Verdict(shield=id, error=error.message)
+        except Exception as error:
+            log.exception("the shield %s failed", id, exc_info=error)
+            made = Verdict(shield=id, error="the shield failed; the log of the safety service says why")
+        else:
+            made = Verdict(
+                shield=id,
+                flagged=opinion.flagged,
+                categories=dict(opinion.categories),
+                findings=list(opinion.findings),
+                settled=None if passage.final else opinion.settled,
+                message=opinion.message,
+            )
+        made.seconds = time.monotonic() - began
+        outcome = "error" if made.error else "flagged" if made.flagged else "passed"
+        metrics.SHIELD_SECONDS.labels(label).observe(made.seconds)
+        metrics.SHIELD_VERDICTS.labels(label, outcome).inc()
+        return made
+
+    async def opinion(self, id: str, passage: Passage) -> Opinion:
+        """The same for another shield, which has a time limit of its own. Raises what keeps it from an opinion."""
+        return await self._look(self.get(id, passage.principal.tenant), passage)
+
+    async def _look(self, opened: Opened, passage: Passage) -> Opinion:
+        if opened.busy >= self._at_once * (1 + _WAITING):
+            raise ShieldBusy("the shield has enough to do; try again shortly", retry_after=1)
+        opened.busy += 1
+        metrics.SHIELD_BUSY.labels(opened.label).inc()
+        try:
+            async with opened.turn:
+                return await opened.shield.look(passage)
+        finally:
+            opened.busy -= 1
+            metrics.SHIELD_BUSY.labels(opened.label).dec()
+
+    def _open(self, resource: Resource) -> Opened:
+        key = (resource.tenant, resource.id)
+        opened = self._opened.get(key)
+        if opened is None or opened.revision != resource.revision:
+            opened = self._made(resource)
+            self._opened[key] = opened
+        self._opened.move_to_end(key)
+        while len(self._opened) > _MOST:
+            self._opened.popitem(last=False)
+        return opened
+
+    def _made(self, resource: Resource) -> Opened:
+        try:
+            spec = ShieldSpec.model_validate(resource.body)
+        except ValidationError as error:
+            raise CaravanError(f"the shield {resource.id!r} cannot be read by this version: {error}") from error
+        shield = kinds.make(spec, self._parts(resource.tenant))
+        label = resource.id if resource.tenant == "default" else OTHER
+        return Opened(resource.revision, shield, asyncio.Semaphore(self._at_once), label)
