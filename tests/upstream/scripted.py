@@ -26,6 +26,7 @@
     endless          calls the first tool that is offered for as long as any is
     stubborn         calls `shop__add` whatever is offered, for ever
     embed-64         vectors of 64 numbers, of the words of a text: see `embedding`; for "hanging bread" after a minute
+    guard            judges as Llama Guard does: see `guarding`
     agent            calls the tools that the user names, then answers from their results: see `acting`
 
 Every request is recorded, with what became of it; `open` counts those under way, `closed_early` those whose client
@@ -46,6 +47,7 @@ from aiohttp import web
 
 from tests.upstream import embedding, odd, working
 from tests.upstream.acting import act, pieces
+from tests.upstream.guarding import judge
 
 USAGE = {"prompt_tokens": 7, "completion_tokens": 4, "total_tokens": 11}
 CALL = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Paris"}'}}
@@ -237,6 +239,8 @@ class ScriptedUpstream:
             if done.calls:
                 message["tool_calls"] = list(done.calls)
                 choice["finish_reason"] = "tool_calls"
+        if name == "guard":
+            message["content"] = judge(body)
         if name == "logprobs":
             choice["logprobs"] = {"content": [{"token": "w0", "logprob": -0.1, "bytes": None, "top_logprobs": []}]}
         if request.path.endswith("/v1/completions"):

@@ -67,6 +67,8 @@ from caravan_gateway.files.asking import Files
 from caravan_gateway.files.receiving import Receiving
 from caravan_gateway.files.transfers import Transfers
 from caravan_gateway.resources import Resources
+from caravan_gateway.safety import guardrails, judging, shields
+from caravan_gateway.safety.asking import Safety
 from caravan_gateway.settings import Settings
 from caravan_gateway.socket import handshake
 from caravan_gateway.socket.responses import ResponsesSocket
@@ -155,6 +157,9 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     app.include_router(store_files.router(resources, vectors))
     app.include_router(batches.router(resources, vectors))
     app.include_router(raw.router(resources, vectors))
+    app.include_router(shields.router(resources))
+    app.include_router(guardrails.router(resources))
+    app.include_router(judging.router(resources, Safety(requester)))
     receiving = Receiving(
         files, auth, lambda: view.need(2.0), Transfers(settings.uploads_at_once), settings.body_timeout
     )
@@ -187,6 +192,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
                 conversations.PATH: conversations.MAX_BODY,
                 stores.PATH: batches.MAX_BODY,
                 raw.PATH: raw.MAX_BODY,
+                judging.MODERATIONS: judging.MAX_BODY,
+                judging.RUN_SHIELD: judging.MAX_BODY,
             },
             admit=resources.known,
             sockets={responses.PATH: ResponsesSocket(runs, auth, settings, open_to_all)},

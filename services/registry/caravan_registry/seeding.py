@@ -50,6 +50,10 @@ async def _wanted(change: Change, stack: Stack) -> Wanted:
             wanted[ResourceKind.MODEL, name] = bodies.of_model(model)
     for name, route in stack.routes.items():
         wanted[ResourceKind.ROUTE, name] = bodies.of_route(route)
+    for name, shield in stack.shields.items():
+        wanted[ResourceKind.SHIELD, name] = bodies.of_shield(shield)
+    for name, guardrail in stack.guardrails.items():
+        wanted[ResourceKind.GUARDRAIL, name] = bodies.of_guardrail(guardrail)
     return wanted
 
 

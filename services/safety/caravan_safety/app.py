@@ -35,8 +35,7 @@ from caravan_safety import handlers, recording
 from caravan_safety.recording import Recorder
 from caravan_safety.service import SafetyService
 from caravan_safety.settings import Settings
-from caravan_safety.shields.opened import Shields
-from caravan_safety.shields.parts import Parts
+from caravan_safety.sharing import Sharing
 from caravan_safety.store import Store
 
 log = logging.getLogger(__name__)
@@ -69,14 +68,16 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         queue = JetStreamQueue(jetstream, VERDICTS)
         line = ModelLine(nats, SAFETY, instance, claims)
         store = Store(postgres)
-        shields = Shields(line.view, lambda tenant: Parts(tenant, environ=os.environ), settings.at_once)
+        sharing = Sharing(line.view, line.client, settings.outbound_allow, os.environ, settings.at_once)
+        leave.push_async_callback(sharing.close)
         told = VerdictLog(nats, queue)
         leave.push_async_callback(told.close, 5.0)
         recorder = Recorder(store, settings.keep_days * _DAY, settings.sweep_seconds)
         consumer = Consumer(queue, recorder.keep, ConsumerOptions(at_once=recording.AT_ONCE))
         counts = Counts()
+        service = SafetyService(sharing.shields, store, told, settings.moderation_shield)
         broker = brokers.make(options, counts)
-        verbs.install(broker, SAFETY, SafetyService(shields, store, told), handlers.VERBS)
+        verbs.install(broker, SAFETY, service, handlers.VERBS)
         discovery = Discovery(
             nats,
             "caravan-safety",

@@ -11,5 +11,7 @@ from caravan_safety.service import SafetyService
 
 VERBS: Final[Verbs] = {
     "check": (sa.Check, SafetyService.check),
+    "run_shield": (sa.RunShield, SafetyService.run_shield),
+    "moderate": (sa.Moderate, SafetyService.moderate),
     "list_verdicts": (sa.ListVerdicts, SafetyService.list_verdicts),
 }

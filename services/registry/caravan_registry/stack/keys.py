@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from caravan_contracts.routes import RouteSpec
+from caravan_contracts.safety import GuardrailSpec
 from caravan_contracts.webhooks import WebhookSpec
 
 from caravan_registry.stack.document import Entry
@@ -17,6 +18,8 @@ TOP: Final = {
     "models": "models",
     "routes": "routes",
     "webhooks": "webhooks",
+    "shields": "shields",
+    "guardrails": "guardrails",
     "registered_resources": "registered_resources",
 }
 PROVIDER: Final = {
@@ -43,6 +46,17 @@ MODEL: Final = {
 }
 ROUTE: Final = {"id": "id", "name": "id", **{name: name for name in RouteSpec.model_fields}}
 WEBHOOK: Final = {name: name for name in WebhookSpec.model_fields}
+SHIELD: Final = {
+    "id": "id",
+    "shield_id": "id",
+    "identifier": "id",
+    "type": "provider_type",
+    "provider_type": "provider_type",
+    "provider_shield_id": "provider_shield_id",
+    "model": "provider_shield_id",
+    "params": "params",
+}
+GUARDRAIL: Final = {"id": "id", **{name: name for name in GuardrailSpec.model_fields}}
 RESOURCES: Final = {"models": "models"}
 
 IGNORED_TOP: Final = frozenset(
@@ -70,7 +84,6 @@ IGNORED_TOP: Final = frozenset(
         "safety",
         "scoring_fns",
         "server",
-        "shields",
         "storage",
         "telemetry",
         "tool_groups",

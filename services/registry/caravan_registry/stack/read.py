@@ -12,9 +12,10 @@ from typing import Any
 from caravan_contracts import references
 from caravan_contracts.registry import ModelSpec, ProviderSpec
 from caravan_contracts.routes import RouteSpec
+from caravan_contracts.safety import GuardrailSpec, ShieldSpec
 from caravan_contracts.webhooks import WebhookSpec
 
-from caravan_registry.stack import keys, models, providers, routes, webhooks
+from caravan_registry.stack import keys, models, providers, routes, safety, webhooks
 from caravan_registry.stack.document import Entry, parse
 from caravan_registry.stack.problems import Problem, Problems, StackError
 from caravan_registry.stack.sources import read_text
@@ -35,6 +36,8 @@ class Stack:
     routes: dict[str, RouteSpec] = field(default_factory=dict)
     webhooks: list[WebhookSpec] = field(default_factory=list)
     """Checked here; the agents services read them out of the file themselves."""
+    shields: dict[str, ShieldSpec] = field(default_factory=dict)
+    guardrails: dict[str, GuardrailSpec] = field(default_factory=dict)
 
 
 def load(path_or_name: str | Path | None = None, environ: Mapping[str, str] | None = None) -> Stack:
@@ -88,7 +91,24 @@ def effective(path_or_name: str | Path | None = None, environ: Mapping[str, str]
             if stack.webhooks
             else {}
         ),
+        **_safety(stack),
     }
+
+
+def _safety(stack: Stack) -> dict[str, Any]:
+    shields = [
+        {
+            "id": name,
+            "type": spec.provider_type,
+            **({"provider_shield_id": spec.provider_shield_id} if spec.provider_shield_id else {}),
+            **({"params": references.redact(spec.params)} if spec.params else {}),
+        }
+        for name, spec in stack.shields.items()
+    ]
+    guardrails = [
+        {"id": name, **spec.model_dump(mode="json", exclude_defaults=True)} for name, spec in stack.guardrails.items()
+    ]
+    return {key: rows for key, rows in (("shields", shields), ("guardrails", guardrails)) if rows}
 
 
 def _read(path_or_name: str | Path | None, environ: Mapping[str, str] | None) -> tuple[Stack, Problems]:
@@ -110,7 +130,10 @@ def _read(path_or_name: str | Path | None, environ: Mapping[str, str] | None) ->
     rows = keys.items(top.get("routes"), "routes", problems)
     routed = routes.read(rows, found, named, environment, problems)
     hooks = webhooks.read(keys.items(top.get("webhooks"), "webhooks", problems), environment, problems)
-    return Stack(source, found.specs, named, routed, hooks), problems
+    shields = safety.shields(keys.items(top.get("shields"), "shields", problems), environment, problems)
+    lines = keys.items(top.get("guardrails"), "guardrails", problems)
+    guardrails = safety.guardrails(lines, shields, environment, problems)
+    return Stack(source, found.specs, named, routed, hooks, shields, guardrails), problems
 
 
 def _check_version(entry: Entry | None, problems: Problems) -> None:

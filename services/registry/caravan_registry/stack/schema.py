@@ -6,12 +6,14 @@ from typing import Any
 
 from caravan_contracts.registry import ModelType
 from caravan_contracts.routes import RouteSpec
+from caravan_contracts.safety import GuardrailSpec, ShieldSpec
 from caravan_contracts.webhooks import WebhookSpec
 
 from caravan_registry.stack.providers import KNOWN_TYPES
 
 _REFERENCE = {"type": "string", "pattern": r"\$\{env\.[A-Z0-9_]+"}
 _TEXT_OR_EMPTY = {"type": ["string", "null"]}
+_SHIELD_IDS = ("id", "shield_id", "identifier")
 
 
 def json_schema() -> dict[str, Any]:
@@ -48,12 +50,22 @@ def json_schema() -> dict[str, Any]:
                 "type": ["array", "null"],
                 "items": {"$ref": "#/$defs/webhook"},
             },
+            "shields": {
+                "description": "What looks at texts.",
+                "type": ["array", "null"],
+                "items": {"$ref": "#/$defs/shield"},
+            },
+            "guardrails": {
+                "description": "Which shields look at what of whose requests, and what is done about it.",
+                "type": ["array", "null"],
+                "items": {"$ref": "#/$defs/guardrail"},
+            },
             "registered_resources": {
                 "type": ["object", "null"],
                 "properties": {"models": {"type": ["array", "null"], "items": model}},
             },
         },
-        "$defs": {"provider": _provider(), "model": _model(), "webhook": _webhook(), **_routes()},
+        "$defs": {"provider": _provider(), "model": _model(), "webhook": _webhook(), **_routes(), **_safety()},
     }
 
 
@@ -149,6 +161,29 @@ def _webhook() -> dict[str, Any]:
     fields["url"] |= _TEXT_OR_EMPTY
     fields["secret"] = {**_REFERENCE, "description": fields["secret"]["description"]}
     return {**made, "properties": fields, "additionalProperties": False}
+
+
+def _safety() -> dict[str, Any]:
+    """Derived from the contract as well."""
+    shield = ShieldSpec.model_json_schema()
+    fields = shield["properties"]
+    names = {name: {**_TEXT_OR_EMPTY, "description": "Unique; empty leaves it out."} for name in _SHIELD_IDS}
+    shield["properties"] = {
+        **names,
+        "type": fields["provider_type"],
+        **fields,
+        "model": fields["provider_shield_id"],
+    }
+    shield.pop("required", None)
+    shield["anyOf"] = [{"required": [name]} for name in _SHIELD_IDS]
+    guardrail = GuardrailSpec.model_json_schema(ref_template="#/$defs/{model}")
+    parts: dict[str, Any] = guardrail.pop("$defs")
+    guardrail["properties"] = {"id": names["id"], **guardrail["properties"]}
+    guardrail["required"] = ["id", *guardrail["required"]]
+    for part in (guardrail, *parts.values()):
+        if part.get("type") == "object":
+            part["properties"] = {key: _or_reference(value) for key, value in part["properties"].items()}
+    return {"shield": {**shield, "additionalProperties": False}, "guardrail": guardrail, **parts}
 
 
 def _or_reference(schema: dict[str, Any]) -> dict[str, Any]:

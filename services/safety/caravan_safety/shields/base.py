@@ -66,6 +66,11 @@ class Shield(Protocol):
         """Whether it looks at images; of the class."""
         ...
 
+    @property
+    def finds_places(self) -> bool:
+        """Whether each text is looked at for itself and findings say where; others judge the last of what was said."""
+        ...
+
     @classmethod
     def make(cls, spec: ShieldSpec, parts: Parts) -> Shield:
         """Raises InvalidRequest for settings that cannot be used, Unavailable when a package is missing. Quick: what

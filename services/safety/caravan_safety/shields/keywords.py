@@ -40,6 +40,7 @@ class Keywords:
 
     types = ("inline::keywords",)
     sees = False
+    finds_places = True
 
     def __init__(self, settings: Settings) -> None:
         self._scanner = Scanner(_rules(settings))

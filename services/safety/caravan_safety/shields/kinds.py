@@ -19,6 +19,17 @@ GROUP: Final = "caravan.shields"
 OURS: Final[Mapping[str, str]] = {
     "inline::keywords": "keywords:Keywords",
     "inline::pii": "pii:Pii",
+    "inline::secrets": "secrets:Secrets",
+    "inline::injection-rules": "injection_rules:InjectionRules",
+    "inline::llama-guard": "llama_guard:LlamaGuard",
+    "inline::llm-judge": "llm_judge:LlmJudge",
+    "inline::cascade": "cascade:Cascade",
+    "inline::code-scanner": "code_scanner:CodeScanner",
+    "inline::presidio": "presidio:Presidio",
+    "inline::prompt-guard": "prompt_guard:PromptGuard",
+    "remote::openai-moderation": "openai_moderation:OpenAIModeration",
+    "remote::classifier": "classifier:Classifier",
+    "remote::webhook": "webhook:Webhook",
 }
 
 

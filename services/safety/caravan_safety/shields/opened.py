@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -39,6 +39,8 @@ class Opened:
 
     revision: int
     shield: Shield
+    kind: str
+    """Its provider type."""
     turn: asyncio.Semaphore
     label: str
     busy: int = 0
@@ -65,9 +67,14 @@ class Shields:
             raise no_shield(id, [each.id for each in self._view.catalog.shields(tenant)])
         return self._open(found)
 
-    def names(self, tenant: str) -> list[str]:
-        """Those that the tenant may use."""
-        return [each.id for each in self._view.catalog.shields(tenant)]
+    def named(self, id: str, tenant: str) -> str | None:
+        """`id`, if there is such a shield that the tenant may use."""
+        return id if self._view.catalog.shield(id, tenant) is not None else None
+
+    def of_kinds(self, kinds: Collection[str], tenant: str) -> list[str]:
+        """Ids of those that the tenant may use and whose provider type is among `kinds`."""
+        found = self._view.catalog.shields(tenant)
+        return [each.id for each in found if each.body.get("provider_type") in kinds]
 
     async def verdict(self, id: str, passage: Passage, seconds: float) -> Verdict:
         """What the shield says within `seconds`; an error is said in the verdict. Raises nothing."""
@@ -134,4 +141,4 @@ class Shields:
             raise CaravanError(f"the shield {resource.id!r} cannot be read by this version: {error}") from error
         shield = kinds.make(spec, self._parts(resource.tenant))
         label = resource.id if resource.tenant == "default" else OTHER
-        return Opened(resource.revision, shield, asyncio.Semaphore(self._at_once), label)
+        return Opened(resource.revision, shield, spec.provider_type, asyncio.Semaphore(self._at_once), label)

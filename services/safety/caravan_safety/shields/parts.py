@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from caravan_contracts.errors import Unavailable
 
 if TYPE_CHECKING:
     from caravan_safety.shields.asking import Asking
@@ -25,4 +27,18 @@ class Parts:
     secrets: Callable[[Any], Any] = field(default=lambda value: value)
     """References in settings to what they stand for. Raises InvalidRequest."""
     look: Look | None = None
-    environ: Mapping[str, str] = field(default_factory=dict)
+    """None within a cascade."""
+
+    @property
+    def models(self) -> Asking:
+        """Raises Unavailable where there is no bus."""
+        if self.asking is None:
+            raise Unavailable("no models can be asked here")
+        return self.asking
+
+    @property
+    def addresses(self) -> Reaching:
+        """Raises Unavailable where none may be called."""
+        if self.reaching is None:
+            raise Unavailable("no addresses can be called here")
+        return self.reaching

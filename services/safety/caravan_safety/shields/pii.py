@@ -38,13 +38,13 @@ _ROWS: Final[tuple[_Row, ...]] = (
      _not_address, not_word, None),
     ("credit_card", r"\d(?:[ -]?\d){12,18}", not_digit, not_digit, checksums.payment_card),
     ("iban", r"[A-Za-z]{2}\d{2}(?: ?[A-Za-z0-9]){11,30}", not_word, not_word, checksums.iban),
+    ("uk_nhs", r"\d{3} \d{3} \d{4}", not_digit, not_digit, checksums.uk_nhs),
     ("phone", r"\+\d{1,3}(?:[ ().-]{0,2}\d){6,14}", _not_number, not_digit, None),
     ("phone", r"\(\d{3}\) ?\d{3}[ .-]\d{4}|\d{3}[ .-]\d{3}[ .-]\d{4}", _not_number, not_digit, None),
     ("us_ssn", r"\d{3}-\d{2}-\d{4}", not_digit, not_digit, checksums.us_ssn),
     ("ip_address", f"{_V4}|{_V6}|{_V6}{_V4}", _not_dotted, not_word, checksums.ip_address),
     ("mac_address", r"[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}", _not_dotted, not_word, None),
     ("bitcoin_address", r"[13][1-9A-HJ-NP-Za-km-z]{25,34}", not_word, not_word, checksums.bitcoin_address),
-    ("uk_nhs", r"\d{3} \d{3} \d{4}", not_digit, not_digit, checksums.uk_nhs),
     ("spanish_nif", r"[XYZxyz0-9]\d{7}-?[A-Za-z]", not_word, not_word, checksums.spanish_nif),
 )  # fmt: skip
 ENTITIES: Final = tuple(dict.fromkeys(row[0] for row in _ROWS))
@@ -62,6 +62,7 @@ class Pii:
 
     types = ("inline::pii",)
     sees = False
+    finds_places = True
 
     def __init__(self, entities: frozenset[str]) -> None:
         self._scanner = _scanner(entities)
