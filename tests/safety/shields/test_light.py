@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from caravan_contracts.errors import InvalidRequest
@@ -19,7 +19,11 @@ GITHUB = "ghp_" + "aB3" * 12
 
 class TestKeywords(ShieldContract):
     type = "inline::keywords"
-    params = {"words": ["project apollo", "grün"], "expressions": [r"\bACME-\d{4,8}\b"], "replacement": "***"}
+    params: ClassVar[dict[str, Any]] = {
+        "words": ["project apollo", "grün"],
+        "expressions": [r"\bACME-\d{4,8}\b"],
+        "replacement": "***",
+    }
     harmful = "we speak of Project\nApollo and acme-12345"
     label = "keyword"
 

@@ -135,4 +135,4 @@ def _settled(text: str) -> int:
     """Up to the block that is open, or may be about to open."""
     end = max((found.end() for found in _FENCE.finditer(text)), default=0)
     opened = text.find("```", end)
-    return opened if opened >= 0 else len(text) - (len(text) - len(text.rstrip("`")))
+    return opened if opened >= 0 else end + len(text[end:].rstrip("`"))

@@ -56,6 +56,8 @@ Provide your safety assessment for ONLY THE LAST {role} message in the above con
  - First line must read 'safe' or 'unsafe'.
  - If unsafe, a second line must include a comma-separated list of violated categories."""
 _CODE: Final = re.compile(r"\b[SO]\d{1,2}\b")
+_VERSION: Final = re.compile(r"llama[-_ ]?guard[-_ ]?([1-4])(?![0-9b.])")
+_FIRST: Final = re.compile(r"llama[-_ ]?guard[-_ ]?7b")
 _MOST_TOKENS: Final = 64
 
 
@@ -175,8 +177,5 @@ class LlamaGuard:
 
 
 def _version(model: str) -> str:
-    plain = re.sub(r"[^a-z0-9]", "", model.lower())
-    found = re.search(r"llamaguard([1-4])(?!\d)", plain)
-    if found and f"llamaguard{found.group(1)}b" not in plain:
-        return found.group(1)
-    return "1" if "llamaguard7b" in plain else "3"
+    found = _VERSION.search(model.lower())
+    return found.group(1) if found else "1" if _FIRST.search(model.lower()) else "3"
