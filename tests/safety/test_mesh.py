@@ -12,6 +12,8 @@ from tests.mesh.running import RunningMesh
 from tests.upstream.scripted import ScriptedUpstream
 
 HOOK = {"shield_id": "x", "provider_type": "remote::webhook"}
+WORDS = {"shield_id": "x", "provider_id": "keywords"}
+URL = "https://example.org/hook"
 IMAGE = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
 RUN, SHIELDS, VERDICTS = "/v1/safety/run-shield", "/v1/shields", "/v1/safety/verdicts"
 
@@ -176,8 +178,12 @@ def test_no_tenant_puts_a_shield_in_the_place_of_a_shared_one(bea: httpx.Client)
     [
         (SHIELDS, {"shield_id": "x"}, 400, "provider_type"),
         (SHIELDS, {"shield_id": "x", "provider_type": "pii"}, 400, "inline::pii"),
-        (SHIELDS, {**HOOK, "params": {"secret": "written out"}}, 400, "env.NAME"),
-        (SHIELDS, {**HOOK, "params": {"secret": "${env.HOME}"}}, 403, "TENANT_ACME__"),
+        (SHIELDS, {**HOOK, "params": {"url": URL, "secret": "written out, in full"}}, 400, "env.NAME"),
+        (SHIELDS, {**HOOK, "params": {"url": URL, "secret": "${env.HOME}"}}, 403, "TENANT_ACME__"),
+        (SHIELDS, {**HOOK, "params": {"secret": "${env.TENANT_ACME__X}"}}, 400, "params.url"),
+        (SHIELDS, {**WORDS, "params": {"expressions": ["("]}}, 400, "cannot be read"),
+        (SHIELDS, {"shield_id": "x", "provider_id": "prompt-guard", "params": {"model_path": "/x"}}, 403, "files"),
+        (SHIELDS, {"shield_id": "x", "provider_id": "presidio"}, 503, "presidio-analyzer"),
         ("/v1/guardrails", {"id": "x", "checks": []}, 400, "checks"),
         ("/v1/guardrails", {"id": "x", "checks": [{"stages": ["input"], "shields": ["none"]}]}, 400, "'none'"),
         ("/v1/guardrails", {"id": "a,b", "checks": [{"stages": ["input"], "shields": ["pii"]}]}, 400, "comma"),

@@ -192,6 +192,19 @@ class ShieldAnswer(BaseModel):
     violation: Violation | None = None
 
 
+class TryShield(Message):
+    """``safety.try_shield``: make a shield of `spec`, and forget it (role admin)."""
+
+    spec: ShieldSpec
+
+
+class ShieldUsable(BaseModel):
+    """Answer to that; an error says what is wrong."""
+
+    finds_places: bool
+    sees: bool
+
+
 class Moderate(Message):
     """``safety.moderate``: OpenAI's ``POST /v1/moderations``."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from pydantic import BaseModel
@@ -134,9 +135,17 @@ def safety() -> list[Channel]:
     """Those of the safety service."""
     one = partial(_of, SAFETY, publishers=(GATEWAY, OPERATOR))
 
+    def entry(verb: str, request: type[BaseModel], reply: type[BaseModel], summary: str) -> Channel:
+        row = one(verb, request, reply, f"{summary}; for any NATS client", publishers=(OPERATOR,))
+        address = f"{row.address}.{{tenant}}.{{user}}"
+        return replace(row, name=f"{row.name}.entry", address=address, foreign=True)
+
     return [
         one("check", sa.Check, sa.Verdicts, "what shields find in texts; for enforcers", publishers=GUARDED),
         one("run_shield", sa.RunShield, sa.ShieldAnswer, "what one shield says of messages"),
         one("moderate", sa.Moderate, sa.Moderation, "what a shield says of each input, in OpenAI's shape"),
+        entry("run_shield", sa.RunShield, sa.ShieldAnswer, "what one shield says of messages"),
+        entry("moderate", sa.Moderate, sa.Moderation, "what a shield says of each input, in OpenAI's shape"),
+        one("try_shield", sa.TryShield, sa.ShieldUsable, "whether a shield of these settings could be used"),
         one("list_verdicts", sa.ListVerdicts, sa.VerdictPage, "the audit, page by page"),
     ]

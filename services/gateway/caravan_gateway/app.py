@@ -157,9 +157,10 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     app.include_router(store_files.router(resources, vectors))
     app.include_router(batches.router(resources, vectors))
     app.include_router(raw.router(resources, vectors))
-    app.include_router(shields.router(resources))
+    safety = Safety(requester)
+    app.include_router(shields.router(resources, safety))
     app.include_router(guardrails.router(resources))
-    app.include_router(judging.router(resources, Safety(requester)))
+    app.include_router(judging.router(resources, safety))
     receiving = Receiving(
         files, auth, lambda: view.need(2.0), Transfers(settings.uploads_at_once), settings.body_timeout
     )

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from caravan_bus import logs, process, tracing
 from caravan_bus.control import broker as brokers
 from caravan_bus.control import verbs
+from caravan_bus.control.entries import Entries
 from caravan_bus.control.messages import Counts
 from caravan_bus.discovery import Discovery, Endpoint
 from caravan_bus.model_line import ModelLine
@@ -68,14 +69,14 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         queue = JetStreamQueue(jetstream, VERDICTS)
         line = ModelLine(nats, SAFETY, instance, claims)
         store = Store(postgres)
-        sharing = Sharing(line.view, line.client, settings.outbound_allow, os.environ, settings.at_once)
+        sharing = Sharing(line.view, line.client, settings.allowed_hosts, os.environ, settings.at_once)
         leave.push_async_callback(sharing.close)
         told = VerdictLog(nats, queue)
         leave.push_async_callback(told.close, 5.0)
         recorder = Recorder(store, settings.keep_days * _DAY, settings.sweep_seconds)
         consumer = Consumer(queue, recorder.keep, ConsumerOptions(at_once=recording.AT_ONCE))
         counts = Counts()
-        service = SafetyService(sharing.shields, store, told, settings.moderation_shield)
+        service = SafetyService(sharing.shields, store, told, sharing.tried, settings.moderation_shield)
         broker = brokers.make(options, counts)
         verbs.install(broker, SAFETY, service, handlers.VERBS)
         discovery = Discovery(
@@ -109,6 +110,9 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         leave.push_async_callback(brokers.stop, broker)
         for work in (_look(consumer), recorder.sweep()):
             leave.push_async_callback(cancel_and_wait, asyncio.create_task(work))
+        entries = Entries(nats, SAFETY, service, handlers.ENTRIES)
+        leave.push_async_callback(entries.close)
+        await entries.start()
         await consumer.start()
         await discovery.start()
         ready.set()

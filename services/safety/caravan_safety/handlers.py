@@ -13,5 +13,8 @@ VERBS: Final[Verbs] = {
     "check": (sa.Check, SafetyService.check),
     "run_shield": (sa.RunShield, SafetyService.run_shield),
     "moderate": (sa.Moderate, SafetyService.moderate),
+    "try_shield": (sa.TryShield, SafetyService.try_shield),
     "list_verdicts": (sa.ListVerdicts, SafetyService.list_verdicts),
 }
+ENTRIES: Final[Verbs] = {verb: VERBS[verb] for verb in ("run_shield", "moderate")}
+"""What foreign bus users may ask as well."""

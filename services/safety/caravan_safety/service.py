@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -22,7 +22,10 @@ from caravan_contracts.safety import (
     Moderation,
     RunShield,
     ShieldAnswer,
+    ShieldSpec,
+    ShieldUsable,
     Stage,
+    TryShield,
     Verdict,
     VerdictFact,
     VerdictPage,
@@ -32,7 +35,7 @@ from caravan_contracts.safety import (
 
 from caravan_safety import content, moderation
 from caravan_safety.content import Content
-from caravan_safety.shields.base import Passage
+from caravan_safety.shields.base import Passage, Shield
 from caravan_safety.shields.opened import Shields
 from caravan_safety.store import Store
 
@@ -46,11 +49,15 @@ _LIGHT: Final = ("inline::keywords", "inline::pii", "inline::secrets", "inline::
 """Kinds of shields that moderate when nobody has said who does: they cost next to nothing."""
 
 
+Tried = Callable[[ShieldSpec, str], Shield]
+
+
 class SafetyService:
     """One per process."""
 
-    def __init__(self, shields: Shields, store: Store, log: VerdictLog, moderator: str = "") -> None:
-        """`moderator`: the shield of moderations that name no model."""
+    def __init__(self, shields: Shields, store: Store, log: VerdictLog, tried: Tried, moderator: str = "") -> None:
+        """`tried` makes a shield that is not kept; `moderator` is that of moderations that name no model."""
+        self._tried = tried
         self._moderator = moderator
         self._shields = shields
         self._store = store
@@ -77,6 +84,13 @@ class SafetyService:
         verdicts = await asyncio.gather(*asked)
         self.tell(verdicts, request, context)
         return Verdicts(verdicts=verdicts)
+
+    async def try_shield(self, request: TryShield, context: RequestContext) -> ShieldUsable:
+        """Whether its settings can be used. Raises InvalidRequest, PackageMissing, PermissionDenied."""
+        if not context.principal.may("admin"):
+            raise PermissionDenied(f"{context.principal.subject!r} may not make shields: it needs the role admin")
+        made = self._tried(request.spec, context.principal.tenant)
+        return ShieldUsable(finds_places=made.finds_places, sees=made.sees)
 
     async def run_shield(self, request: RunShield, context: RequestContext) -> ShieldAnswer:
         """One shield on messages. One that finds places looks at each of them, others judge the last. Raises NotFound,

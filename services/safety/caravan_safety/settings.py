@@ -21,5 +21,5 @@ class Settings(ServiceSettings, DatabaseSettings, RedisSettings):
     """Pause between two looks for rows to forget."""
     moderation_shield: str = Field("", validation_alias="CARAVAN_SAFETY_MODERATION_SHIELD")
     """Asked by moderations that name no model; "" = `moderation`, or the only shield that there is."""
-    outbound_allow: str = Field("", validation_alias="CARAVAN_SAFETY_OUTBOUND_ALLOW")
+    allowed_hosts: str = Field("", validation_alias="CARAVAN_SAFETY_ALLOWED_HOSTS")
     """Hosts, addresses and networks beside the public Internet that shields may call; commas between."""

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from caravan_contracts.context import Principal
-from caravan_contracts.errors import InvalidRequest, NotFound
+from caravan_contracts.errors import InvalidRequest, NotFound, Unavailable
 from caravan_contracts.models import page
 from caravan_contracts.registry import DeleteResource, PutResource, Resource, ResourceKind
-from caravan_contracts.safety import ShieldSpec
+from caravan_contracts.safety import ShieldSpec, ShieldUsable, TryShield
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from caravan_gateway.auth import need
 from caravan_gateway.bodies import documented, reading
 from caravan_gateway.resources import Resources
+from caravan_gateway.safety.asking import Safety
 
 
 class ShieldBody(BaseModel):
@@ -61,7 +63,7 @@ def shield_object(resource: Resource, principal: Principal) -> dict[str, Any]:
     }
 
 
-def router(resources: Resources) -> APIRouter:
+def router(resources: Resources, safety: Safety) -> APIRouter:
     """The routes."""
     routes = APIRouter(prefix="/v1", tags=["Shields"])
     catalog, who = resources.catalog, resources.who
@@ -72,6 +74,8 @@ def router(resources: Resources) -> APIRouter:
             provider_shield_id=body.provider_shield_id or "",
             params=body.params or {},
         )
+        with suppress(Unavailable):  # nobody is there who could say so now
+            await safety.ask(request, principal, "try_shield", TryShield(spec=spec), ShieldUsable)
         message = PutResource(kind=ResourceKind.SHIELD, id=id, body=spec.model_dump(mode="json"))
         return shield_object(await resources.change(request, principal, "put", message), principal)
 
