@@ -33,6 +33,7 @@ MAX_LISTED: Final = 10
 MAX_COMPARED: Final = 400
 """Names compared for "did you mean": a miss must not cost the event loop more than some milliseconds."""
 MAX_QUOTED: Final = 128
+_SAFETY: Final = (ResourceKind.SHIELD, ResourceKind.GUARDRAIL)
 LATEST: Final = ":latest"
 """Ollama's tag that may be left out."""
 
@@ -89,9 +90,7 @@ class _Scope:
     aliases: Named = field(default_factory=dict)
     bare: Named = field(default_factory=dict)
     routes: dict[str, Route] = field(default_factory=dict)
-    safety: dict[ResourceKind, dict[str, Resource]] = field(
-        default_factory=lambda: {ResourceKind.SHIELD: {}, ResourceKind.GUARDRAIL: {}}
-    )
+    safety: dict[ResourceKind, dict[str, Resource]] = field(default_factory=lambda: {kind: {} for kind in _SAFETY})
 
 
 class Catalog:
@@ -103,6 +102,10 @@ class Catalog:
         self._routes = 0
         self.caching = 0
         """How many models and routes, of any tenant, have answers kept of requests that do not ask for it."""
+        self.guarded = 0
+        """How many guardrails there are, of any tenant."""
+        self.safety_changes = 0
+        """How often shields or guardrails came, changed or went."""
         self.unreadable: dict[str, str] = {}
         """Keys of models and routes whose body this version cannot read, and why. They resolve to nothing."""
         self.apply(resources)
@@ -113,6 +116,8 @@ class Catalog:
         self._scopes.clear()
         self._routes = 0
         self.caching = 0
+        self.guarded = 0
+        self.safety_changes += 1
         self.unreadable.clear()
         self.apply(resources)
 
@@ -124,6 +129,8 @@ class Catalog:
             self._rows[key] = resource
             self._routes += resource.kind is ResourceKind.ROUTE
             self.caching += _always_cached(resource)
+            self.guarded += resource.kind is ResourceKind.GUARDRAIL
+            self.safety_changes += resource.kind in _SAFETY
             self._add(key, resource)
         for key in removed:
             self._drop(key)
@@ -258,6 +265,8 @@ class Catalog:
             return
         self._routes -= resource.kind is ResourceKind.ROUTE
         self.caching -= _always_cached(resource)
+        self.guarded -= resource.kind is ResourceKind.GUARDRAIL
+        self.safety_changes += resource.kind in _SAFETY
         scope = self._scopes[resource.tenant]
         scope.size -= 1
         if scope.size == 0:

@@ -13,8 +13,10 @@ from caravan_contracts.errors import ModelNotFound
 from caravan_contracts.inference import CallSpec, Verb
 from caravan_contracts.openai import RequestFacts, read_request
 
+from caravan_bus.answer import Answer
 from caravan_bus.catalog import Route
 from caravan_bus.claims import Claims as Claims
+from caravan_bus.guarding.guard import Guard, Guarding
 from caravan_bus.registry_view import RegistryView
 from caravan_bus.router import Router
 from caravan_bus.routing import selection
@@ -24,7 +26,7 @@ from caravan_bus.routing.failover import Failover
 from caravan_bus.routing.properties import Properties
 from caravan_bus.routing.state import RoutingState
 from caravan_bus.routing.targets import Candidate
-from caravan_bus.storing import Storing, Taped, for_provider
+from caravan_bus.storing import Storing, for_provider
 
 _PATIENCE = 5.0
 """Seconds a request waits for a process that has just started to know its models."""
@@ -35,7 +37,7 @@ class Asked:
     """A request under way."""
 
     facts: RequestFacts
-    stream: Failover | Taped
+    stream: Answer
     call: Call
 
     @property
@@ -59,14 +61,17 @@ class InferenceClient:
         claims: Claims | None = None,
         storing: Storing | None = None,
         state: RoutingState | None = None,
+        guarding: Guarding | None = None,
     ) -> None:
         """Without `storing`, a request to store its answer is passed on to the provider as it is. Without `state`
-        nothing is shared with other processes."""
+        nothing is shared with other processes. Without `guarding` no guardrail is enforced: for what asks models on
+        behalf of shields, or of operators."""
         self._storing = storing
         self._view = view
         self._router = router
         self._claims = claims
         self._state = state or RoutingState()
+        self._guarding = guarding
 
     async def ask(
         self,
@@ -77,7 +82,8 @@ class InferenceClient:
         facts: RequestFacts | None = None,
     ) -> Asked:
         """Send OpenAI's JSON `body`; returns once a worker accepted. `facts` of who has read the body already. Raises
-        InvalidRequest, ModelNotFound, RateLimited and whatever :meth:`Router.send` raises."""
+        InvalidRequest, ModelNotFound, RateLimited, ContentFiltered (reading the answer may, too) and whatever
+        :meth:`Router.send` raises."""
         if facts is None:
             facts = read_request(verb, body)
         tenant = context.principal.tenant
@@ -91,23 +97,43 @@ class InferenceClient:
             candidates = await self._candidates(route, verb, Properties(body, facts.stream), context)
         storing = self._storing if facts.store else None
         wanted = body if storing is None else for_provider(body)
+        guard = self._guard(verb, wanted, facts, candidates, context)
+        if guard is not None:
+            wanted = await guard.body()
         call = Call(Request(verb, facts, wanted, context, provider_data), self._router, self._claims, route is not None)
         if route is None:
             attempts = Attempts(call, candidates, self._state)
         else:
             attempts = Attempts(call, candidates, self._state, route.id, route.spec)
         stream = Failover(attempts)
+        answer: Answer = stream
         try:
-            await stream.open()
+            if guard is None:
+                await stream.open()
+            else:
+                answer = await guard.open(stream, stream.open)
         except BaseException:  # a client that went away, too
             await call.release()
             raise
-        return Asked(facts, stream if storing is None else storing.tape(stream, body, context, facts), call)
+        return Asked(facts, answer if storing is None else storing.tape(answer, body, context, facts), call)
 
     async def finish(self, asked: Asked) -> None:
         """Give up what is left of a request: its stream, and a big body that was kept for it."""
         asked.stream.cancel()
         await asked.call.release()
+
+    def _guard(
+        self, verb: Verb, body: bytes, facts: RequestFacts, candidates: tuple[Candidate, ...], context: RequestContext
+    ) -> Guard | None:
+        """What guardrails demand of a request; None when none concerns it."""
+        catalog, guarding = self._view.catalog, self._guarding
+        if guarding is None or not (catalog.guarded or context.principal.guardrails):
+            return None  # most processes have none, and this is asked for each request
+        names = {facts.model}
+        for candidate in candidates:
+            names |= {candidate.id, f"{candidate.model.provider_id}/{candidate.model.resource_id}"}
+        policy = guarding.policy(catalog, names, context)
+        return None if policy is None else guarding.guard(policy, verb, body, facts, context)
 
     async def _candidates(
         self, route: Route, verb: Verb, properties: Properties, context: RequestContext

@@ -134,6 +134,21 @@ SHIELD_BUSY = Gauge(
     "caravan_shield_busy", "Texts that a shield of this process looks at, or that wait for it", ("shield",)
 )
 
+GUARDRAILS = Counter(
+    "caravan_guardrails_total",
+    "What guardrails did: blocked, masked, observed (would have), silent (no verdict in time), lost (nobody looked)",
+    ("guardrail", "outcome"),
+)
+GUARDRAIL_SECONDS = Histogram(
+    "caravan_guardrail_check_seconds", "One check, as its enforcer waits for it", ("stage",), buckets=_SECONDS
+)
+GUARDRAIL_HELD = Histogram(
+    "caravan_guardrail_held_seconds",
+    "What was ready and waited for a verdict: a first byte (input), a part of a stream (stream), a whole answer",
+    ("what",),
+    buckets=_SECONDS,
+)
+
 WORK_PUBLISHED = Counter(
     "caravan_work_published_total",
     "Jobs this process published: kept (confirmed), retried (once more for each try), lost",

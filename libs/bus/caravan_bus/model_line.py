@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from caravan_contracts import subjects as s
-from caravan_contracts.users import INFERENCE
+from caravan_contracts.users import GUARDED, INFERENCE
 
 from caravan_bus.claims import Claims
+from caravan_bus.guarding.line import GuardLine
 from caravan_bus.inference import InferenceClient
 from caravan_bus.presence import PresenceTable
 from caravan_bus.registry_view import RegistryView
@@ -14,6 +15,8 @@ from caravan_bus.router import Router
 from caravan_bus.routing.state import RoutingState
 from caravan_bus.stream.inbox import StreamInbox
 from caravan_bus.transport import Transport
+
+_Part = Requester | RegistryView | StreamInbox | PresenceTable | RoutingState | Router | GuardLine
 
 
 class ModelLine:
@@ -27,7 +30,10 @@ class ModelLine:
         self._table = PresenceTable(transport, INFERENCE, s.inbox_prefix(user, f"{instance}-probe"))
         self._routing = RoutingState(transport, instance)
         self._router = Router(transport, self.inbox, self._table)
-        self.client = InferenceClient(self.view, self._router, claims, state=self._routing)
+        # a shield asks models without any
+        self._guards = GuardLine(transport, self.requester, user, instance) if user in GUARDED else None
+        guarding = self._guards.guarding if self._guards is not None else None
+        self.client = InferenceClient(self.view, self._router, claims, state=self._routing, guarding=guarding)
 
     async def start(self) -> None:
         """In the order in which they need each other."""
@@ -39,5 +45,6 @@ class ModelLine:
         for part in reversed(self._parts()):
             await part.close()
 
-    def _parts(self) -> tuple[Requester | RegistryView | StreamInbox | PresenceTable | RoutingState | Router, ...]:
-        return (self.requester, self.view, self.inbox, self._table, self._routing, self._router)
+    def _parts(self) -> list[_Part]:
+        parts: list[_Part] = [self.requester, self.view, self.inbox, self._table, self._routing, self._router]
+        return parts if self._guards is None else [*parts, self._guards]

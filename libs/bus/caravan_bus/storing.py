@@ -19,7 +19,7 @@ from caravan_contracts.context import RequestContext
 from caravan_contracts.inference import CallSpec, Summary
 from caravan_contracts.openai import RequestFacts
 
-from caravan_bus.routing.failover import Failover
+from caravan_bus.answer import Answer
 from caravan_bus.stream.copying import Copying
 from caravan_bus.stream.reader import Sink
 from caravan_bus.work.outbox import Outbox
@@ -36,7 +36,7 @@ class Storing:
         self._outbox = outbox
         self._room = max_taped
 
-    def tape(self, stream: Failover, body: bytes, context: RequestContext, facts: RequestFacts) -> Taped:
+    def tape(self, stream: Answer, body: bytes, context: RequestContext, facts: RequestFacts) -> Taped:
         """`stream`, copied for the queue; `body` is the request as the client wrote it."""
         return Taped(self, stream, body, context, facts)
 
@@ -61,10 +61,10 @@ class Storing:
 
 
 class Taped:
-    """The answer to a request, read like :class:`Failover`. Nothing is kept of one that does not end well."""
+    """The answer to a request, read like :class:`Answer`. Nothing is kept of one that does not end well."""
 
     def __init__(
-        self, storing: Storing, stream: Failover, body: bytes, context: RequestContext, facts: RequestFacts
+        self, storing: Storing, stream: Answer, body: bytes, context: RequestContext, facts: RequestFacts
     ) -> None:
         self._storing = storing
         self._stream = stream
@@ -78,31 +78,31 @@ class Taped:
 
     @property
     def summary(self) -> Summary | None:
-        """See :attr:`Failover.summary`."""
+        """See :attr:`Answer.summary`."""
         return self._stream.summary
 
     @property
     def worker(self) -> str:
-        """See :attr:`Failover.worker`."""
+        """See :attr:`Answer.worker`."""
         return self._stream.worker
 
     @property
     def spec(self) -> CallSpec:
-        """See :attr:`Failover.spec`."""
+        """See :attr:`Answer.spec`."""
         return self._stream.spec
 
     @property
     def target(self) -> str:
-        """See :attr:`Failover.target`."""
+        """See :attr:`Answer.target`."""
         return self._stream.target
 
     @property
     def attempts(self) -> int:
-        """See :attr:`Failover.attempts`."""
+        """See :attr:`Answer.attempts`."""
         return self._stream.attempts
 
     async def read(self) -> bytes:
-        """See :meth:`Failover.read`."""
+        """See :meth:`Answer.read`."""
         data = await self._stream.read()
         self.copy(data)
         if self._stream.summary is not None:
@@ -110,14 +110,14 @@ class Taped:
         return data
 
     async def pump(self, sink: Sink) -> bytes:
-        """See :meth:`Failover.pump`."""
+        """See :meth:`Answer.pump`."""
         last = await self._stream.pump(Copying(self.copy, sink))
         self.copy(last)
         await self._ended_well()
         return last
 
     async def read_all(self, limit: int) -> bytes:
-        """See :meth:`Failover.read_all`."""
+        """See :meth:`Answer.read_all`."""
         answer = await self._stream.read_all(limit)
         await self._keep(answer)
         return answer

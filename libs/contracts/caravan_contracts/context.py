@@ -22,6 +22,7 @@ model. `admin` does not bring it, and no credential of a client does."""
 LONGEST_TIMEOUT = 86_400.0
 """Seconds it may take whatever its caller names."""
 _LONGEST_TEXT = 1024
+_MOST_GUARDRAILS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Principal:
     tenant: str = DEFAULT_TENANT
     subject: str = "anonymous"
     roles: tuple[str, ...] = ()
+    guardrails: tuple[str, ...] = ()
+    """Ids of those that the request names, beside those that hold anyway."""
 
     def may(self, role: str) -> bool:
         """Whether this principal has `role`; `admin` has them all."""
@@ -40,6 +43,15 @@ class Principal:
     def unguarded(self) -> bool:
         """Whether no guardrail holds for what is asked."""
         return UNGUARDED in self.roles
+
+    def naming(self, guardrails: str) -> Principal:
+        """The same with what the header ``X-Caravan-Guardrails`` says. Raises InvalidRequest."""
+        names = tuple(dict.fromkeys(name for each in guardrails.split(",") if (name := each.strip())))
+        if len(names) > _MOST_GUARDRAILS or not guardrails.isascii() or len(guardrails) > _LONGEST_TEXT:
+            raise InvalidRequest(
+                f"the header {h.GUARDRAILS} has at most {_MOST_GUARDRAILS} ids, with commas between", param=h.GUARDRAILS
+            )
+        return replace(self, guardrails=names)
 
     def encode(self) -> str:
         """One header line: ASCII JSON."""
@@ -56,6 +68,8 @@ def _encode_principal(principal: Principal) -> str:
     import json  # the standard library escapes non-ASCII text, as a header needs; cached, so off the hot path
 
     row = {"tenant": principal.tenant, "subject": principal.subject, "roles": principal.roles}
+    if principal.guardrails:
+        row["guardrails"] = principal.guardrails
     # DEL is the one control character that JSON leaves as it is
     return json.dumps(row, separators=(",", ":")).replace("\x7f", "\\u007f")
 
@@ -68,6 +82,7 @@ def _decode_principal(text: str) -> Principal:
             str(data["tenant"]),
             str(data["subject"]),
             tuple(str(r) for r in data.get("roles", ())),
+            tuple(str(g) for g in data.get("guardrails", ())),
         )
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise InvalidRequest(f"the header {h.PRINCIPAL} cannot be read: {error}") from error

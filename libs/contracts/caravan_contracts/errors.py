@@ -2,7 +2,7 @@
 
 CaravanError 500 server_error
 ├── InvalidRequest 400
-│   ├── InvalidJSON · ContextLengthExceeded · SecretInConfig
+│   ├── InvalidJSON · ContextLengthExceeded · SecretInConfig · ContentFiltered
 │   ├── RequestTooLarge 413
 │   └── UnsupportedMediaType 415
 ├── AuthenticationFailed 401 · PermissionDenied 403
@@ -53,11 +53,14 @@ class CaravanError(Exception):
         param: str | None = None,
         retry_after: float | None = None,
         code: str | None = None,
+        details: dict[str, Any] | None = None,
     ) -> None:
+        """`details` are of our own: what OpenAI's errors have no field for."""
         super().__init__(message)
         self.message = message
         self.param = param
         self.retry_after = retry_after
+        self.details = details
         if code is not None:
             self.code = code
 
@@ -67,15 +70,15 @@ class CaravanError(Exception):
             cls._by_code.setdefault(cls.code, cls)
 
     def to_body(self) -> dict[str, Any]:
-        """The body of an OpenAI error: ``{"error": {message, type, param, code}}``, all four keys present."""
-        return {
-            "error": {
-                "message": self.message,
-                "type": self.type,
-                "param": self.param,
-                "code": self.code,
-            }
+        """The body of an OpenAI error: ``{"error": {message, type, param, code}}``, all four keys present; with
+        details ``caravan`` as well."""
+        error = {
+            "message": self.message,
+            "type": self.type,
+            "param": self.param,
+            "code": self.code,
         }
+        return {"error": error if self.details is None else {**error, "caravan": self.details}}
 
     def to_json(self) -> bytes:
         """:meth:`to_body` as JSON."""
@@ -92,6 +95,7 @@ class CaravanError(Exception):
                     "param": None if self.param is None else _short(self.param),
                     "code": None if self.code is None else _short(self.code),
                 },
+                "details": self.details,
                 "kind": type(self).code,
                 "status": self.status,
                 "retryable": self.retryable,
@@ -111,6 +115,7 @@ class CaravanError(Exception):
                 str(error.get("message", "")),
                 param=error.get("param"),
                 retry_after=data.get("retry_after"),
+                details=data.get("details"),
             )
             made.status = int(data.get("status", made.status))
             made.type = str(error.get("type", made.type))
@@ -150,6 +155,12 @@ class ContextLengthExceeded(InvalidRequest):
     """The prompt does not fit the model."""
 
     code = "context_length_exceeded"
+
+
+class ContentFiltered(InvalidRequest):
+    """A guardrail does not let the request pass; its details say which, where it is visible."""
+
+    code = "content_filter"
 
 
 class SecretInConfig(InvalidRequest):

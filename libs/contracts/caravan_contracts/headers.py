@@ -32,6 +32,9 @@ CLAIM: Final = "Caravan-Claim"
 PROVIDER_DATA: Final = "Caravan-Provider-Data"
 """JSON of the caller's own provider keys. Never logged; stored only encrypted, with a run in the background."""
 
+GUARDRAILS: Final = "X-Caravan-Guardrails"
+"""Of a client's request: ids of guardrails that it is to pass beside those that hold anyway, with commas between."""
+
 SERVICE_ERROR_CODE: Final = "Nats-Service-Error-Code"
 SERVICE_ERROR: Final = "Nats-Service-Error"
 STATUS: Final = "Status"

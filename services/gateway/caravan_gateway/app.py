@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import uvicorn
 from caravan_bus import logs, metrics, process, tracing
 from caravan_bus.discovery import Discovery, Endpoint, EndpointStats
+from caravan_bus.guarding.line import GuardLine
 from caravan_bus.inference import InferenceClient
 from caravan_bus.nats import NatsOptions, connect
 from caravan_bus.ops import OpsServer
@@ -118,7 +119,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     outbox = Outbox(JetStreamQueue(jetstream, COMPLETIONS), OutboxOptions(max_bytes=settings.store_buffer_bytes))
     routing = RoutingState(control, instance)
     router = Router(control, inbox, table, settings.admission())
-    client = InferenceClient(view, router, claims, Storing(outbox), routing)
+    guards = GuardLine(control, requester, GATEWAY, instance)
+    client = InferenceClient(view, router, claims, Storing(outbox), routing, guards.guarding)
     agents_table = PresenceTable(control, AGENTS, s.inbox_prefix(GATEWAY, f"{instance}-agents-probe"))
     agents_router = Router(control, inbox, agents_table, settings.admission())
     runs = AgentRuns(agents_router, claims)
@@ -237,6 +239,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     await agents_table.start()
     await routing.start()
     await router.start()
+    await guards.start()
     await agents_router.start()
     await discovery.start()
     # with several gateways on one port, the kernel would hand connections to one that knows no model yet
@@ -260,6 +263,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     await outbox.close(_LAST_SECONDS)
     await jetstream.close()
     await agents_router.close()
+    await guards.close()
     await router.close()
     await routing.close()
     await agents_table.close()

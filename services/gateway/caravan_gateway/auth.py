@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
+from caravan_contracts import headers as h
 from caravan_contracts import subjects as s
 from caravan_contracts.context import DEFAULT_TENANT, UNGUARDED, Principal
 from caravan_contracts.errors import AuthenticationFailed, InvalidRequest, PermissionDenied
 
 _REMEMBERED = 4096
+GUARDRAILS = h.GUARDRAILS.lower().encode()
 
 
 class Authenticator:
@@ -51,6 +54,13 @@ class Authenticator:
         if not keys:
             raise InvalidRequest(f"the file of API keys {path} holds no key")
         return Authenticator(keys)
+
+    def of(self, headers: Mapping[bytes, bytes]) -> Principal:
+        """Who sends a request with these headers, and the guardrails it names. Raises AuthenticationFailed,
+        InvalidRequest."""
+        principal = self.who(headers.get(b"authorization", b""), headers.get(b"x-api-key", b""))
+        named = headers.get(GUARDRAILS)
+        return principal if named is None else principal.naming(named.decode("latin-1"))
 
     def who(self, authorization: bytes, api_key: bytes = b"") -> Principal:
         """The principal of an ``Authorization: Bearer …`` or ``x-api-key`` header. Raises AuthenticationFailed."""

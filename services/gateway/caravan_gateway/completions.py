@@ -132,7 +132,7 @@ class CompletionRoute:
         progress: Progress,
         hop: tracing.Hop,
     ) -> None:
-        principal = self._auth.who(headers.get(b"authorization", b""), headers.get(b"x-api-key", b""))
+        principal = self._auth.of(headers)
         kind = headers.get(b"content-type", b"application/json")
         if b"json" not in kind:
             raise UnsupportedMediaType("the body should be application/json")

@@ -34,7 +34,7 @@ class Resources:
     async def known(self, headers: Mapping[bytes, bytes]) -> Principal:
         """Whom the headers of a request name. Raises AuthenticationFailed, and what :meth:`RegistryView.need` does."""
         await self._view.need(2.0)
-        return self._auth.who(headers.get(b"authorization", b""), headers.get(b"x-api-key", b""))
+        return self._auth.of(headers)
 
     async def change(self, request: Request, principal: Principal, verb: str, message: BaseModel) -> Resource:
         """Ask the registry for a change; what came of it. Raises PermissionDenied and the registry's errors."""

@@ -9,6 +9,7 @@ import sys
 from caravan_bus import logs, metrics, process, tracing
 from caravan_bus.discovery import Discovery, Endpoint, EndpointStats
 from caravan_bus.foreign.entry import ForeignEntry
+from caravan_bus.guarding.line import GuardLine
 from caravan_bus.inference import InferenceClient
 from caravan_bus.nats import NatsOptions, connect
 from caravan_bus.ops import OpsServer
@@ -59,7 +60,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     table = PresenceTable(nats, SERVICE, s.inbox_prefix(INFERENCE, f"{worker}-probe"))
     routing = RoutingState(nats, worker)
     router = Router(nats, inbox, table)
-    client = InferenceClient(view, router, claims, state=routing)
+    guards = GuardLine(nats, requester, INFERENCE, worker)
+    client = InferenceClient(view, router, claims, state=routing, guarding=guards.guarding)
     entry = ForeignEntry(nats, SERVICE, worker, InferenceDesk(view, client))
 
     def stats(name: str) -> EndpointStats:
@@ -92,6 +94,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     await table.start()
     await routing.start()
     await router.start()
+    await guards.start()
     await server.start()
     await pool.start()
     await beacon.start()
@@ -108,6 +111,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     await server.drain(settings.drain_seconds)
     await beacon.leave()
     await pool.close()
+    await guards.close()
     await router.close()
     await routing.close()
     await table.close()

@@ -306,6 +306,8 @@ class ForeignEntry:
 def _context(message: Message, principal: Principal) -> RequestContext:
     if message.headers.get(h.PRINCIPAL):
         raise PermissionDenied(f"the header {h.PRINCIPAL} is for services; your credentials say who you are")
+    if named := message.headers.get(h.GUARDRAILS):
+        principal = principal.naming(named)
     given = RequestContext.from_headers(message.headers)
     latest = time.monotonic() + MAX_SECONDS
     return RequestContext(

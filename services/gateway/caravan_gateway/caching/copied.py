@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from caravan_bus.routing.failover import Failover
-from caravan_bus.storing import Taped
+from caravan_bus.answer import Answer
 from caravan_bus.stream.copying import Copying
 from caravan_bus.stream.reader import Sink
 
@@ -19,7 +18,7 @@ _GOOD: Final = frozenset(("", "stop", "length", "tool_calls", "function_call"))
 class Copied:
     """See :class:`caravan_gateway.source.Source`. Nothing is kept of an answer that is cut off, or that fails."""
 
-    def __init__(self, cache: ResponseCache, lookup: Lookup, stream: Failover | Taped) -> None:
+    def __init__(self, cache: ResponseCache, lookup: Lookup, stream: Answer) -> None:
         self._cache = cache
         self._lookup = lookup
         self._stream = stream

@@ -97,7 +97,7 @@ class ResponsesSocket:
         """Raises CaravanError for a client that may not open one."""
         if self._own_pages_only:
             origin.check("POST", scope["headers"])  # a page may send whatever it likes once a socket is open
-        principal = self._auth.who(headers.get(b"authorization", b""), headers.get(b"x-api-key", b""))
+        principal = self._auth.of(headers)
         if self._open >= MAX_SOCKETS:
             raise Overloaded("this gateway has as many WebSockets as it takes", retry_after=5)
         return principal
