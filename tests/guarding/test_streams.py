@@ -117,8 +117,8 @@ def test_choices_and_calls_that_come_mixed_are_each_as_they_should_be(data: st.D
 async def test_arguments_are_read_as_what_they_say() -> None:
     said = {"where": "the moonbase", "who": "ada@example.com", "why": 'an "Zürich-Plan"\n', "n": 1}
     chance = random.Random(1)
-    for source in (orjson.dumps(said).decode(), escaped(orjson.dumps(said)).decode()):
-        source = source.replace("moonbase", r"moo\u006ebase")
+    for written in (orjson.dumps(said), escaped(orjson.dumps(said))):
+        source = written.decode().replace("moonbase", r"moo\u006ebase")
         for longest in (1, 2, 5, 500):
             reads = [*call(cut(source, chance, longest)), chunk({}, 0, "tool_calls"), DONE_EVENT]
             got = await client(reads, needed(MASK))

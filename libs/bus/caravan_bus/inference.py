@@ -17,6 +17,7 @@ from caravan_bus.answer import Answer
 from caravan_bus.catalog import Route
 from caravan_bus.claims import Claims as Claims
 from caravan_bus.guarding.guard import Guard, Guarding
+from caravan_bus.guarding.policy import names_of
 from caravan_bus.registry_view import RegistryView
 from caravan_bus.router import Router
 from caravan_bus.routing import selection
@@ -116,6 +117,15 @@ class InferenceClient:
             await call.release()
             raise
         return Asked(facts, answer if storing is None else storing.tape(answer, body, context, facts), call)
+
+    def guardrails(self, model: str, context: RequestContext) -> str:
+        """Of those that would concern a request: another text when the same answer might pass no more. Raises
+        InvalidRequest, Unavailable."""
+        catalog, guarding = self._view.catalog, self._guarding
+        if guarding is None or not (catalog.guarded or context.principal.guardrails):
+            return ""
+        policy = guarding.policy(catalog, names_of(catalog, model, context.principal.tenant), context)
+        return "" if policy is None else policy.digest
 
     async def finish(self, asked: Asked) -> None:
         """Give up what is left of a request: its stream, and a big body that was kept for it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -13,19 +13,24 @@ _NO_MATTER: Final = ("user", "safety_identifier", "prompt_cache_key", "prompt_ca
 """Who asks, and how the provider saves its own work: no model sees them."""
 
 
-def of_body(verb: str, body: bytes, provider_data: Mapping[str, str] | None = None) -> str:
+def of_body(
+    verb: str, body: bytes, provider_data: Mapping[str, str] | None = None, guardrails: Sequence[str] = ()
+) -> str:
     """SHA-256, hex: equal for bodies (JSON objects that were checked) that say the same, in whatever order of keys and
-    with whatever white space, to the same provider keys."""
+    with whatever white space, to the same provider keys, by the same guardrails."""
     digest = hashlib.sha256(f"{verb}\0".encode())
     digest.update(_canonical(orjson.loads(body), body))
     if provider_data:
         digest.update(b"\0" + orjson.dumps(dict(provider_data), option=orjson.OPT_SORT_KEYS))
+    if guardrails:
+        digest.update(b"\0\0" + ",".join(guardrails).encode())
     return digest.hexdigest()
 
 
-def of_answer(verb: Verb, body: bytes, target: str) -> str:
-    """SHA-256, hex: equal for requests that may have the same answer; `target` is what their model stands for now. The
-    model's name counts as well, for it stands in the answer; who asks does not."""
+def of_answer(verb: Verb, body: bytes, target: str, guardrails: str = "") -> str:
+    """SHA-256, hex: equal for requests that may have the same answer; `target` is what their model stands for now,
+    `guardrails` those that it has to pass. The model's name counts as well, for it stands in the answer; who asks does
+    not."""
     request: dict[str, Any] = orjson.loads(body)
     for name in _NO_MATTER:
         request.pop(name, None)
@@ -34,7 +39,7 @@ def of_answer(verb: Verb, body: bytes, target: str) -> str:
         said.pop("stream", None)
     if not said.get("store"):
         said.pop("store", None)
-    digest = hashlib.sha256(f"{verb.value}\0{target}\0".encode())
+    digest = hashlib.sha256(f"{verb.value}\0{target}\0{guardrails}\0".encode())
     digest.update(_canonical(said, body))
     return digest.hexdigest()
 

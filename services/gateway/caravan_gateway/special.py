@@ -123,7 +123,7 @@ class Special:
             raise DependencyDown("requests with an Idempotency-Key need Redis, and this server has none")
         context = asked.context
         scope = Scope.of(context.principal.tenant, asked.verb, asked.key)
-        body = fingerprint.of_body(asked.verb, asked.body, asked.provider_data)
+        body = fingerprint.of_body(asked.verb, asked.body, asked.provider_data, context.principal.guardrails)
         name = f"caravan-{scope.name[:32]}-{body[:16]}"
 
         async def begin() -> Begun:
@@ -154,7 +154,8 @@ class Special:
         lookup = None
         asks = wish is not Wish.NOTHING or (cache is not None and cache.always(facts.model, tenant))
         if cache is not None and asks and not wanted.provider_data:
-            lookup = cache.lookup(wanted.verb, wanted.body, facts, tenant, wish)
+            guardrails = self._client.guardrails(facts.model, wanted.context)
+            lookup = cache.lookup(wanted.verb, wanted.body, facts, tenant, wish, guardrails)
         if cache is not None and lookup is not None:
             try:
                 kept = await cache.find(lookup)

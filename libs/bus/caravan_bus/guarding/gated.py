@@ -6,9 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from caravan_contracts.inference import Summary
+
 from caravan_bus import metrics
 from caravan_bus.answer import Answer, Around
 from caravan_bus.guarding.ruling import Blocked
+from caravan_bus.stream.reader import Sink
 
 T = TypeVar("T")
 _LEAVE_SECONDS = 5.0
@@ -70,20 +73,42 @@ class Gated(Around):
         super().__init__(inner)
         self._verdict = verdict
         self._passed = False
+        self._first: Summary | None = None
+        self._more = False
+
+    @property
+    def summary(self) -> Summary | None:
+        """See :attr:`Answer.summary`. While an answer waits its end may come: it has not passed with the first bytes
+        then."""
+        return self._inner.summary if self._more else self._first
 
     async def read(self) -> bytes:
         """See :meth:`Answer.read`. Raises ContentFiltered."""
         if self._passed:
-            return await self._inner.read()
-        data = await self._verdict.gate(self._inner.read, self._inner.cancel)
+            data = await self._inner.read()
+            self._more = True
+            return data
+        data, self._first = await self._verdict.gate(self._read_first, self._inner.cancel)
         self._passed = True
         return data
 
+    async def pump(self, sink: Sink) -> bytes:
+        """See :meth:`Answer.pump`."""
+        last = await self._inner.pump(sink)
+        self._more = True
+        return last
+
     async def read_all(self, limit: int) -> bytes:
         """See :meth:`Answer.read_all`. Raises ContentFiltered."""
-        return await self._verdict.gate(lambda: self._inner.read_all(limit), self._inner.cancel)
+        answer = await self._verdict.gate(lambda: self._inner.read_all(limit), self._inner.cancel)
+        self._more = True
+        return answer
 
     def cancel(self) -> None:
         """See :meth:`Answer.cancel`."""
         self._verdict.cancel()
         self._inner.cancel()
+
+    async def _read_first(self) -> tuple[bytes, Summary | None]:
+        data = await self._inner.read()
+        return data, self._inner.summary

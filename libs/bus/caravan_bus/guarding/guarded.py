@@ -155,7 +155,7 @@ class Guarded(Around):
             self._output.feed(data)
             if heard := self._output.listening.take():
                 self._overhear(heard)
-        if self._inner.summary is not None:
+        else:
             self._output.end()
             self._ended = True
         self._pass(self._output.release())

@@ -11,7 +11,7 @@ from typing import Final
 
 import orjson
 from caravan_contracts.context import DEFAULT_TENANT, Principal
-from caravan_contracts.errors import InvalidRequest, Unavailable
+from caravan_contracts.errors import InvalidRequest, ModelNotFound, Unavailable
 from caravan_contracts.registry import Resource
 from caravan_contracts.safety import Action, GuardrailCheck, GuardrailSpec, OnFailure, Stage
 from pydantic import ValidationError
@@ -141,13 +141,15 @@ def concerns(spec: GuardrailSpec, id: str, names: frozenset[str], principal: Pri
 
 
 def names_of(catalog: Catalog, model: str, tenant: str) -> set[str]:
-    """What a model may be called by guardrails: as it was written, and all that may answer for it. Raises
-    ModelNotFound."""
+    """What a model may be called by guardrails: as it was written, and all that may answer for it."""
     route = catalog.route(model, tenant)
     wanted = [(model, tenant)] if route is None else [(target.model, route.tenant) for target in route.spec.targets]
     made = {model}
     for name, owner in wanted:
-        target = catalog.resolve(name, owner)
+        try:
+            target = catalog.resolve(name, owner)
+        except ModelNotFound:
+            continue  # what is not there does not answer
         made |= {target.id, f"{target.provider_id}/{target.resource_id}"}
     return made
 

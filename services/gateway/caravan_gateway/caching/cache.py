@@ -59,8 +59,11 @@ class ResponseCache:
         self._keeping: set[asyncio.Task[None]] = set()
         self._left_alone_until = 0.0
 
-    def lookup(self, verb: Verb, body: bytes, facts: RequestFacts, tenant: str, wish: Wish) -> Lookup | None:
-        """How the answer to a request is kept; None when it is not."""
+    def lookup(
+        self, verb: Verb, body: bytes, facts: RequestFacts, tenant: str, wish: Wish, guardrails: str
+    ) -> Lookup | None:
+        """How the answer to a request is kept; None when it is not. `guardrails`: see
+        :meth:`InferenceClient.guardrails`."""
         if wish is Wish.BYPASS or facts.store:
             return None
         try:
@@ -70,7 +73,7 @@ class ResponseCache:
             target = digest_of(self._view.catalog, facts.model, tenant)
         except ModelNotFound:  # asking waits for it, or says so
             return None
-        return Lookup(tenant, fingerprint.of_answer(verb, body, target), policy.seconds)
+        return Lookup(tenant, fingerprint.of_answer(verb, body, target, guardrails), policy.seconds)
 
     def always(self, model: str, tenant: str) -> bool:
         """Whether the answers of a model are kept without being asked to."""
