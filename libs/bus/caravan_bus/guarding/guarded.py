@@ -98,13 +98,12 @@ class Guarded(Around):
 
     async def pump(self, sink: Sink) -> bytes:
         """See :meth:`Answer.pump`."""
-        while self._summary is None:
+        while True:
             data = await self.read()
-            if self._summary is not None:
+            if self._over and self._error is None and not self._ready:
                 return data
             if not sink.take(data):
                 await self._until_taken(sink)
-        return b""
 
     async def read_all(self, limit: int) -> bytes:
         """See :meth:`Answer.read_all`."""

@@ -76,10 +76,14 @@ def ruled(rule: Rule, verdicts: Sequence[Verdict], texts: Sequence[str], final: 
         if verdict.error or not _fits(verdict, texts):
             made.join(silent(rule, texts, name))
             continue
+        found = verdict.findings
         if not final and verdict.settled is not None:
-            made.settled = max(0, min(made.settled, verdict.settled))
+            settled = max(0, verdict.settled)
+            # what comes may still make something else of a finding that is not settled
+            found = [each for each in found if each.text < len(texts) - 1 or each.end <= settled]
+            made.settled = min([made.settled, settled, *(each.start for each in verdict.findings if each not in found)])
         if verdict.flagged:
-            _flag(made, rule, verdict, known)
+            _flag(made, rule, verdict, [each for each in found if each.text or each.end > known])
     for name in rule.check.shields[len(verdicts) :]:
         made.join(silent(rule, texts, name))
     return made
@@ -94,8 +98,7 @@ def silent(rule: Rule, texts: Sequence[str], shield: str = "") -> Ruling:
     return made
 
 
-def _flag(made: Ruling, rule: Rule, verdict: Verdict, known: int) -> None:
-    new = [found for found in verdict.findings if found.text or found.end > known]
+def _flag(made: Ruling, rule: Rule, verdict: Verdict, new: list[Finding]) -> None:
     if rule.check.action is Action.MASK and verdict.findings:
         for index, masks in enumerate(made.masks):
             made.masks[index] = merged([*masks, *_masks(new, index)])
