@@ -39,11 +39,11 @@ def upstream() -> Iterator[SayingUpstream]:
 
 @pytest.fixture(scope="package")
 def mesh(upstream: SayingUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
-    """Three inference workers and two safety services."""
+    """Three inference workers, two safety services, two that make responses."""
     made = RunningMesh(
         tmp_path_factory.mktemp("guarding"),
         upstream,
-        scale="inference=3,safety=2,files=0,vector=0",
+        scale="inference=3,safety=2,agents=2,files=0,vector=0",
         stack=STACK.format(url=upstream.url, words=WORDS),
     )
     made.start()

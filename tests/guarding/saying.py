@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from typing import Any
@@ -17,7 +18,7 @@ READS = (3, 50, 1000, 10**9)
 
 
 class SayingUpstream(ScriptedUpstream):
-    """The last message is JSON ``{say, seed}``; other text is answered with "All is well."."""
+    """The last message is JSON ``{say, seed, pause}``, the last in seconds before each read of it; other text is answered with "All is well."."""
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         return await self._answer(request, self._say)
@@ -33,6 +34,7 @@ class SayingUpstream(ScriptedUpstream):
         await answer.prepare(request)
         pieces = cut(asked["say"], chance, chance.choice(LONGEST))
         for read in torn(b"".join(tokens(pieces)) + DONE_EVENT, chance, chance.choice(READS)):
+            await asyncio.sleep(asked.get("pause", 0))
             await answer.write(read)
         return answer
 

@@ -126,6 +126,23 @@ def test_a_filtered_response_is_incomplete_and_kept_as_it_was_told(http: httpx.C
     assert "moonbase" not in json.dumps(kept["output"])
 
 
+def test_a_masked_response_goes_on_elsewhere_with_the_same_words(mesh: RunningMesh, http: httpx.Client) -> None:
+    text = "Ask ada@example.com at the moonbase. " * 12
+    content = json.dumps({"say": text, "seed": 5, "pause": 0.02})
+    body = {"model": "up/mask", "input": content, "stream": True, "store": True}
+    data = b""
+    with http.stream("POST", "/v1/responses", json=body) as answer:
+        for read in answer.iter_bytes():
+            if data.count(b"output_text.delta") < 3 <= (data + read).count(b"output_text.delta"):
+                mesh.kill9(mesh.busiest("agents"))
+            data += read
+    machine = follow(data)
+    assert machine.terminal is not None
+    assert machine.terminal["status"] == "completed"
+    made = machine.terminal["output"][-1]["content"][0]["text"]
+    assert made == text.replace("ada@example.com", "[EMAIL]").replace("moonbase", "[KEYWORD]")
+
+
 def test_shields_that_die_under_load_leave_what_the_policy_says(mesh: RunningMesh, http: httpx.Client) -> None:
     text = "All is well. " * 40
     leak = text + "The moonbase."
