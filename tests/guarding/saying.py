@@ -18,7 +18,9 @@ READS = (3, 50, 1000, 10**9)
 
 
 class SayingUpstream(ScriptedUpstream):
-    """The last message is JSON ``{say, seed, pause}``, the last in seconds before each read of it; other text is answered with "All is well."."""
+    """The last message is JSON ``{say, seed, pause}``, the last in seconds before each read of it; other text is
+    answered with "All is well."
+    """
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         return await self._answer(request, self._say)

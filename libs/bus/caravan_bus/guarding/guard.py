@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from functools import partial
 from typing import Any, Final
 
 from caravan_contracts.context import RequestContext
 from caravan_contracts.inference import Verb
 from caravan_contracts.openai import RequestFacts
-from caravan_contracts.safety import Stage
+from caravan_contracts.safety import Said, Stage
 
 from caravan_bus import metrics
 from caravan_bus.answer import Answer
@@ -110,15 +111,20 @@ class Guard:
                 raise
             answer = Gated(answer, self._verdict)
         if self._verb in _ANSWERS and self._policy.looks_at(Stage.OUTPUT, Stage.TOOL_ARGUMENTS):
-            answer = Guarded(
-                answer, self._policy, self._judge, self._verb, self._facts, self._question.said(), self._overhear
-            )
+            before = self._question.said()
+            overhear = partial(_overhear, self._guarding, self._policy, self._judge, before)
+            answer = Guarded(answer, self._policy, self._judge, self._verb, self._facts, before, overhear)
         return answer
 
-    def _overhear(self, passages: Sequence[tuple[Stage, str]]) -> None:
-        for stage, text in passages:
-            for rule in self._policy.observing(stage):
-                self._guarding.observe(self._look(rule, Passage(stage, [text], self._question.said())))
 
-    async def _look(self, rule: Rule, passage: Passage) -> None:
-        await self._judge.ask(rule, passage)
+def _overhear(
+    guarding: Guarding, policy: Policy, judge: Judge, before: Sequence[Said], passages: Sequence[tuple[Stage, str]]
+) -> None:
+    """Have what an answer says looked at. It holds nothing of the question but its end: that may be large."""
+
+    async def look(rule: Rule, passage: Passage) -> None:
+        await judge.ask(rule, passage)
+
+    for stage, text in passages:
+        for rule in policy.observing(stage):
+            guarding.observe(look(rule, Passage(stage, [text], before)))
