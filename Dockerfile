@@ -88,7 +88,7 @@ RUN $OWN /wheels/caravan_contracts-* /wheels/caravan_bus-* /wheels/caravan_stora
 
 FROM packages AS safety-packages
 ARG SHIELDS=
-RUN --mount=type=cache,target=/root/.cache/uv $FETCH -r services/safety/pyproject.toml \
+RUN --mount=type=cache,target=/root/.cache/uv $FETCH -r services/safety/pyproject.toml --constraints requirements/local.txt \
         $(for shield in $SHIELDS; do echo --extra $shield; done)
 COPY --from=wheels /wheels /wheels
 RUN $OWN /wheels/caravan_contracts-* /wheels/caravan_bus-* /wheels/caravan_storage-* /wheels/caravan_safety-*

@@ -26,6 +26,7 @@ _LONGEST = (
     "runs",
     "vector",
     "file_search",
+    "safety",
     "files",
     "recorder",
 )

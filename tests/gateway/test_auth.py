@@ -42,6 +42,9 @@ def test_a_file_that_is_wrong_says_where(tmp_path: Path) -> None:
     file.write_text("sk-a ok\nsk-b NOT/a/tenant\n")
     with pytest.raises(InvalidRequest, match=":2:"):
         Authenticator.from_file(file)
+    file.write_text("sk-a acme ada user,unguarded\n")
+    with pytest.raises(InvalidRequest, match=":1: the role unguarded is for services"):
+        Authenticator.from_file(file)
     file.write_text("# nothing\n")
     with pytest.raises(InvalidRequest, match="no key"):
         Authenticator.from_file(file)

@@ -102,7 +102,7 @@ def test_the_incumbents_layout(written) -> None:
     assert list(made.models) == ["nomic"]
     problems = stack.check(path, {"OLLAMA_URL": "http://localhost:11434/v1"})
     assert {problem.severity for problem in problems} == {"warning"}
-    assert [problem.line for problem in problems] == [3, 4, 18, 30, 31]
+    assert [problem.line for problem in problems] == [3, 4, 18, 31]
 
 
 def test_a_provider_without_an_id_is_named_after_its_type(written) -> None:

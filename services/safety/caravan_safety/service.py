@@ -89,14 +89,14 @@ class SafetyService:
         """Whether its settings can be used. Raises InvalidRequest, PackageMissing, PermissionDenied."""
         if not context.principal.may("admin"):
             raise PermissionDenied(f"{context.principal.subject!r} may not make shields: it needs the role admin")
-        made = self._tried(request.spec, context.principal.tenant)
+        made = await asyncio.to_thread(self._tried, request.spec, context.principal.tenant)
         return ShieldUsable(finds_places=made.finds_places, sees=made.sees)
 
     async def run_shield(self, request: RunShield, context: RequestContext) -> ShieldAnswer:
         """One shield on messages. One that finds places looks at each of them, others judge the last. Raises NotFound,
         InvalidRequest, RequestTooLarge, Unavailable when the shield gives no verdict."""
         await self._shields.need()
-        opened = self._shields.get(request.shield_id, context.principal.tenant).shield
+        opened = (await self._shields.get(request.shield_id, context.principal.tenant)).shield
         contents = [
             content.read(each.get("content"), f"messages[{i}].content") for i, each in enumerate(request.messages)
         ]
@@ -122,7 +122,7 @@ class SafetyService:
         """A result for each text, one for a list of parts. Raises NotFound, InvalidRequest, RequestTooLarge,
         Unavailable when a shield gives no verdict."""
         await self._shields.need()
-        shields = self._moderators(request.model, context.principal.tenant)
+        shields = await self._moderators(request.model, context.principal.tenant)
         given = request.input
         if isinstance(given, list) and given and isinstance(given[0], dict):
             inputs = [content.read(given, "input")]
@@ -142,13 +142,13 @@ class SafetyService:
     async def _moderated(self, given: Content, shields: Sequence[str], context: RequestContext) -> Moderated:
         passage = self._passage([given], given.images, Stage.INPUT, context)
         verdicts = await asyncio.gather(*(self._asked(shield, passage, context) for shield in shields))
-        kinds = [self._shields.get(shield, context.principal.tenant).kind for shield in shields]
+        kinds = [(await self._shields.get(shield, context.principal.tenant)).kind for shield in shields]
         return moderation.moderated(list(zip(kinds, verdicts, strict=True)), bool(given.images))
 
-    def _moderators(self, model: str | None, tenant: str) -> list[str]:
+    async def _moderators(self, model: str | None, tenant: str) -> list[str]:
         named = model or self._moderator
         if named:
-            self._shields.get(named, tenant)
+            await self._shields.get(named, tenant)
             return [named]
         if (found := self._shields.named(MODERATION, tenant)) is not None:
             return [found]
@@ -159,7 +159,7 @@ class SafetyService:
         )
 
     async def _asked(self, shield: str, passage: Passage, context: RequestContext) -> Verdict:
-        opened = self._shields.get(shield, passage.principal.tenant)
+        opened = await self._shields.get(shield, passage.principal.tenant)
         if passage.images and not opened.shield.sees:
             raise InvalidRequest(f"the shield {shield!r} cannot see images", param="input")
         verdict = await self._shields.verdict(shield, passage, max(0.001, passage.until - time.monotonic()))

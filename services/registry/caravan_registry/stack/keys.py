@@ -52,12 +52,13 @@ SHIELD: Final = {
     "identifier": "id",
     "type": "provider_type",
     "provider_type": "provider_type",
+    "provider_id": "provider_id",
     "provider_shield_id": "provider_shield_id",
     "model": "provider_shield_id",
     "params": "params",
 }
 GUARDRAIL: Final = {"id": "id", **{name: name for name in GuardrailSpec.model_fields}}
-RESOURCES: Final = {"models": "models"}
+RESOURCES: Final = {"models": "models", "shields": "shields"}
 
 IGNORED_TOP: Final = frozenset(
     [
@@ -124,7 +125,6 @@ IGNORED_RESOURCES: Final = frozenset(
         "eval_tasks",
         "prompts",
         "scoring_fns",
-        "shields",
         "tool_groups",
         "vector_dbs",
         "vector_stores",

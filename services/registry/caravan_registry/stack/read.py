@@ -122,15 +122,17 @@ def _read(path_or_name: str | Path | None, environ: Mapping[str, str] | None) ->
     _check_version(top.get("version"), problems)
     found = providers.read(top.get("providers"), environment, problems)
     entries = keys.items(top.get("models"), "models", problems)
+    shielding = keys.items(top.get("shields"), "shields", problems)
     registered = top.get("registered_resources")
     if registered is not None and registered.value is not None:
         below = keys.fields(registered, keys.RESOURCES, keys.IGNORED_RESOURCES, "registered_resources", problems)
         entries = entries + keys.items(below.get("models"), "registered_resources.models", problems)
+        shielding = shielding + keys.items(below.get("shields"), "registered_resources.shields", problems)
     named = models.read(entries, found, environment, problems)
     rows = keys.items(top.get("routes"), "routes", problems)
     routed = routes.read(rows, found, named, environment, problems)
     hooks = webhooks.read(keys.items(top.get("webhooks"), "webhooks", problems), environment, problems)
-    shields = safety.shields(keys.items(top.get("shields"), "shields", problems), environment, problems)
+    shields = safety.shields(shielding, environment, problems)
     lines = keys.items(top.get("guardrails"), "guardrails", problems)
     guardrails = safety.guardrails(lines, shields, environment, problems)
     return Stack(source, found.specs, named, routed, hooks, shields, guardrails), problems

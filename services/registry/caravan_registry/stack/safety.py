@@ -23,6 +23,9 @@ def shields(entries: list[Entry], environ: Mapping[str, str], problems: Problems
     """By id, their secrets still references. One whose id comes out empty is left out."""
     made: dict[str, ShieldSpec] = {}
     for item, name, values in _named(entries, keys.SHIELD, "a shield", made, environ, problems):
+        provider = values.pop("provider_id", "")  # Llama Stack's: its providers of shields are kinds of ours
+        if provider and "provider_type" not in values:
+            values["provider_type"] = provider if "::" in str(provider) else f"inline::{provider}"
         spec = _spec(ShieldSpec, values, item, problems)
         if spec is None:
             continue

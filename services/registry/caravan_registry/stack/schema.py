@@ -62,7 +62,10 @@ def json_schema() -> dict[str, Any]:
             },
             "registered_resources": {
                 "type": ["object", "null"],
-                "properties": {"models": {"type": ["array", "null"], "items": model}},
+                "properties": {
+                    "models": {"type": ["array", "null"], "items": model},
+                    "shields": {"type": ["array", "null"], "items": {"$ref": "#/$defs/shield"}},
+                },
             },
         },
         "$defs": {"provider": _provider(), "model": _model(), "webhook": _webhook(), **_routes(), **_safety()},
@@ -171,6 +174,7 @@ def _safety() -> dict[str, Any]:
     shield["properties"] = {
         **names,
         "type": fields["provider_type"],
+        "provider_id": {"type": "string", "description": "Llama Stack's: llama-guard means inline::llama-guard."},
         **fields,
         "model": fields["provider_shield_id"],
     }

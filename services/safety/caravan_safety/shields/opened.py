@@ -54,18 +54,19 @@ class Shields:
         self._view = view
         self._parts = parts
         self._at_once = at_once
+        self._making = asyncio.Lock()
         self._opened: OrderedDict[tuple[str, str], Opened] = OrderedDict()
 
     async def need(self) -> None:
         """Wait until the registry is known. Raises DependencyDown."""
         await self._view.need(_PATIENCE)
 
-    def get(self, id: str, tenant: str) -> Opened:
+    async def get(self, id: str, tenant: str) -> Opened:
         """A shield that the tenant may use. Raises NotFound, InvalidRequest and PackageMissing."""
         found = self._view.catalog.shield(id, tenant)
         if found is None:
             raise no_shield(id, [each.id for each in self._view.catalog.shields(tenant)])
-        return self._open(found)
+        return await self._open(found)
 
     def named(self, id: str, tenant: str) -> str | None:
         """`id`, if there is such a shield that the tenant may use."""
@@ -81,7 +82,7 @@ class Shields:
         began = time.monotonic()
         label = OTHER
         try:
-            opened = self.get(id, passage.principal.tenant)
+            opened = await self.get(id, passage.principal.tenant)
             label = opened.label
             async with asyncio.timeout(seconds):
                 opinion = await self._look(opened, passage)
@@ -109,7 +110,7 @@ class Shields:
 
     async def opinion(self, id: str, passage: Passage) -> Opinion:
         """The same for another shield, which has a time limit of its own. Raises what keeps it from an opinion."""
-        return await self._look(self.get(id, passage.principal.tenant), passage)
+        return await self._look(await self.get(id, passage.principal.tenant), passage)
 
     async def _look(self, opened: Opened, passage: Passage) -> Opinion:
         if opened.busy >= self._at_once * (1 + _WAITING):
@@ -123,16 +124,23 @@ class Shields:
             opened.busy -= 1
             metrics.SHIELD_BUSY.labels(opened.label).dec()
 
-    def _open(self, resource: Resource) -> Opened:
-        key = (resource.tenant, resource.id)
-        opened = self._opened.get(key)
-        if opened is None or opened.revision != resource.revision:
-            opened = self._made(resource)
-            self._opened[key] = opened
-        self._opened.move_to_end(key)
+    async def _open(self, resource: Resource) -> Opened:
+        opened = self._ready(resource)
+        if opened is None:
+            async with self._making:
+                opened = self._ready(resource)
+                if opened is None:
+                    # thousands of words take a second
+                    opened = await asyncio.to_thread(self._made, resource)
+                    self._opened[resource.tenant, resource.id] = opened
+        self._opened.move_to_end((resource.tenant, resource.id))
         while len(self._opened) > _MOST:
             self._opened.popitem(last=False)
         return opened
+
+    def _ready(self, resource: Resource) -> Opened | None:
+        opened = self._opened.get((resource.tenant, resource.id))
+        return opened if opened is not None and opened.revision == resource.revision else None
 
     def _made(self, resource: Resource) -> Opened:
         try:

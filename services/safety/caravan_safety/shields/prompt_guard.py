@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -63,6 +64,8 @@ class PromptGuard:
         pieces = classes.pieces(passage, self._settings.max_characters)
         rows: list[dict[str, float]] = []
         for start in range(0, len(pieces), _BATCH):
+            if time.monotonic() > passage.until:  # nobody can stop a thread
+                raise TimeoutError("the text is too long for the time that there was")
             rows += await asyncio.to_thread(self._run, pieces[start : start + _BATCH])
         return classes.opinion(rows, self._settings)
 

@@ -11,7 +11,7 @@ from caravan_contracts.safety import Finding
 from caravan_safety.matching.scanner import Scan, Scanner
 from caravan_safety.shields.base import Opinion, Passage
 
-_AT_ONCE: Final = 8_192
+_AT_ONCE: Final = 2_048
 """Characters of a text that is scanned within the event loop; a longer one in a thread."""
 
 
