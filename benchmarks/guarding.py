@@ -23,7 +23,7 @@ import aiohttp
 from aiohttp import web
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.mesh import START_TIMEOUT, STOP_TIMEOUT, command
+from benchmarks.mesh import START_TIMEOUT, command
 
 PATIENCE = 60.0
 NAMES = {
@@ -108,7 +108,7 @@ async def ask(session: aiohttp.ClientSession, url: str, name: str, number: int) 
     async with session.post(f"{url}/v1/chat/completions", json=body) as answer:
         async for data in answer.content.iter_any():
             text += data
-            if not first and b"word0" in text:
+            if not first and b'"content":"w' in text:
                 first = time.perf_counter() - began
     if not first or not text.endswith(b"data: [DONE]\n\n"):
         raise BenchmarkError(f"{name}: {text[-300:]!r}")
@@ -154,10 +154,10 @@ async def run(load: Load) -> dict[str, list[Taken]]:
             args = ("up", "--port", "0", "--detach", "--no-local-model", "--config", str(stack), "--scale", scale)
             await asyncio.to_thread(command, data, START_TIMEOUT, *args)
             try:
-                status = json.loads(await asyncio.to_thread(command, data, 20, "status", "--json"))
+                status = json.loads(await asyncio.to_thread(command, data, START_TIMEOUT, "status", "--json"))
                 return await measure(str(status["urls"]["gateway"]), load)
             finally:
-                await asyncio.to_thread(command, data, STOP_TIMEOUT, "down")
+                await asyncio.to_thread(command, data, START_TIMEOUT, "down")
 
 
 def table(taken: dict[str, list[Taken]]) -> str:

@@ -132,7 +132,9 @@ class Guarded(Around):
         try:
             await work()
         except Exception as error:  # noqa: BLE001  # read() raises it
-            self._error = self._error or error
+            if self._over:  # what was given up may say so
+                return
+            self._error = error
             self._over = True
             self._changed.set()
             for task in (self._reading, self._judging):

@@ -26,7 +26,8 @@ MOST_HELD: Final = 128 * 1024
 """Bytes of the events of one choice that are held back; then no more is read. Texts that no shield settles are then
 judged as they are."""
 _FEWEST: Final = 2 * LONGEST_MATCH
-"""Characters of a text that are held back all the same."""
+"""Characters of a text that are held back all the same, as long as their events are not too large."""
+_LARGEST: Final = 16 * MOST_HELD
 _MOST_CHANNELS: Final = 2048
 _DONE: Final = b"[DONE]"
 
@@ -92,7 +93,10 @@ class Choice:
     @property
     def full(self) -> bool:
         """Whether no more of it may come."""
-        return self.size > MOST_HELD and any(c.total - c.settled >= _FEWEST for c in self.channels.values())
+        if self.size <= MOST_HELD:
+            return False
+        much = any(channel.total - channel.settled >= _FEWEST for channel in self.channels.values())
+        return much or self.size > _LARGEST
 
     def end(self) -> None:
         """All of its texts are whole."""
