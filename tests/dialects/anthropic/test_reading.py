@@ -59,6 +59,27 @@ def test_text_alone_is_a_string_which_every_provider_takes() -> None:
     assert said(text("now"), role="system") == [{"role": "system", "content": "now"}]
 
 
+def test_what_one_side_says_in_several_messages_is_one() -> None:
+    messages = [
+        {"role": "system", "content": "Speak."},
+        {"role": "user", "content": "hello"},
+        {"role": "user", "content": [{"type": "image", "source": PNG}]},
+        {"role": "system", "content": "Be quick."},
+        {"role": "assistant", "content": "hi"},
+        {"role": "user", "content": "and?"},
+        {"role": "system", "content": "Be quicker."},
+    ]
+    assert chat(system="Be brief.", messages=messages)["messages"] == [
+        {"role": "system", "content": "Be brief.\nSpeak."},
+        {
+            "role": "user",
+            "content": [{"type": "text", "text": "hello"}, IMAGE, {"type": "text", "text": "Be quick."}],
+        },
+        {"role": "assistant", "content": "hi"},
+        {"role": "user", "content": "and?\nBe quicker."},
+    ]
+
+
 def test_pictures() -> None:
     by_url = {"type": "image", "source": {"type": "url", "url": "https://a.example/x.png"}}
     [message] = said(text("what is this?"), {"type": "image", "source": PNG}, by_url)

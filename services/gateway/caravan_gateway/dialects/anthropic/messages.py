@@ -31,8 +31,20 @@ def chat_messages(data: dict[str, Any]) -> list[Message]:
         content = field(message, "content", (str, list), where)
         if content is None:
             raise missing(f"{where}.content")
-        made += _read(field(message, "role", str, where), content, where)
+        for one in _read(field(message, "role", str, where), content, where):
+            _add(made, one)
     return made
+
+
+def _add(made: list[Message], message: Message) -> None:
+    """Of what one side says in several messages, Anthropic makes one; many models take nothing else, and a system's
+    message at the beginning alone."""
+    if message["role"] == "system" and any(one["role"] != "system" for one in made):
+        message = {**message, "role": "user"}
+    if made and message["role"] in ("system", "user") and made[-1]["role"] == message["role"]:
+        both = [parts.listed(one["content"]) for one in (made.pop(), message)]
+        message = {**message, "content": parts.flat(both[0] + both[1])}
+    made.append(message)
 
 
 def _read(role: str | None, content: str | list[Any], where: str) -> list[Message]:

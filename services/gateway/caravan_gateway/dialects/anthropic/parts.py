@@ -34,6 +34,11 @@ def flat(given: Sequence[Part]) -> str | list[Part]:
     return list(given)
 
 
+def listed(content: str | list[Part]) -> list[Part]:
+    """The opposite of :func:`flat`."""
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
 def part(block: Block, where: str) -> Part:
     """The part that says the same. Raises InvalidRequest for a block that a chat completion cannot have."""
     kind = block["type"]
