@@ -34,9 +34,9 @@ _UNKNOWN: Final = 2**31 - 1
 class ResponsesRoute(CompletionRoute):
     """``POST /v1/responses``: as a chat completion, but that an agents worker is asked."""
 
-    def __init__(self, runs: AgentRuns, like: CompletionRoute) -> None:
-        """`like` is the route of chat completions."""
-        super().__init__(Verb.CHAT, PATH, *like.parts)
+    def __init__(self, runs: AgentRuns, like: CompletionRoute, path: str = PATH) -> None:
+        """`like` is the route of chat completions; `path` is its name in metrics and traces."""
+        super().__init__(Verb.CHAT, path, *like.parts)
         self._runs = runs
 
     async def _begin(

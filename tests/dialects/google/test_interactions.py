@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from caravan_contracts.errors import InvalidRequest, UpstreamFailed
 from caravan_gateway.dialects.google.interactions.reading import response_of
-from caravan_gateway.dialects.google.interactions.writing import InteractionWriter
+from caravan_gateway.dialects.google.interactions.writing import EarlierWriter, InteractionWriter
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -174,10 +174,29 @@ def test_a_stream_has_a_start_steps_and_an_end() -> None:
     assert data.endswith(b"event: done\ndata: [DONE]\n\n")
 
 
+def test_earlier_clients_read_contents_and_calls_that_come_whole() -> None:
+    made = events(written(EarlierWriter("as asked"), [STREAM]))
+    call = {"type": "function_call", "id": "c1", "name": "weather", "arguments": {"city": "Köln"}}
+    assert [event["event_type"] for event in made] == [
+        "interaction.start",
+        "content.start",
+        "content.delta",
+        "content.delta",
+        "content.stop",
+        "content.start",
+        "content.delta",
+        "content.stop",
+        "interaction.complete",
+    ]
+    assert made[1]["content"] == {"type": "text", "text": ""}
+    assert made[6] == {"event_type": "content.delta", "index": 1, "delta": call}
+
+
 @given(st.data())
 def test_any_cutting_makes_the_same_stream(data: st.DataObject) -> None:
     pieces = data.draw(cuts(STREAM))
-    assert written(InteractionWriter("m"), pieces) == written(InteractionWriter("m"), [STREAM])
+    for kind in (InteractionWriter, EarlierWriter):
+        assert written(kind("m"), pieces) == written(kind("m"), [STREAM])
 
 
 def test_a_call_that_was_cut_off_has_no_arguments() -> None:

@@ -227,6 +227,15 @@ def test_an_interaction_streams_its_steps(http: httpx.Client) -> None:
     assert called[-1]["interaction"]["steps"][-1]["arguments"] == {"city": "Paris"}
 
 
+def test_the_path_of_ogx_has_earlier_words_for_who_asks_for_no_revision(http: httpx.Client) -> None:
+    body = {"model": "up/plain", "input": "hello", "stream": True}
+    earlier = told(http.post("/v1alpha/interactions", json=body))
+    assert (earlier[0]["event_type"], earlier[-1]["event_type"]) == ("interaction.start", "interaction.complete")
+    assert "".join(event["delta"]["text"] for event in earlier if event["event_type"] == "content.delta") == WORDS
+    today = told(http.post("/v1alpha/interactions", json=body, headers={"Api-Revision": "2026-05-20"}))
+    assert today[-1]["event_type"] == "interaction.completed"
+
+
 def test_an_interaction_that_fails_says_so(http: httpx.Client) -> None:
     made = told(http.post(INTERACTIONS, json={"model": "up/cut-3", "input": "hello", "stream": True}))
     assert made[-1]["event_type"] == "error" and made[-1]["error"]["message"]

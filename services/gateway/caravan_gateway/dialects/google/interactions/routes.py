@@ -20,7 +20,12 @@ from caravan_gateway.dialects.chunks import request_of
 from caravan_gateway.dialects.google import errors
 from caravan_gateway.dialects.google.dialects import PING
 from caravan_gateway.dialects.google.interactions.reading import response_of
-from caravan_gateway.dialects.google.interactions.writing import InteractionWriter, error_event, interaction_of
+from caravan_gateway.dialects.google.interactions.writing import (
+    EarlierWriter,
+    InteractionWriter,
+    error_event,
+    interaction_of,
+)
 from caravan_gateway.dialects.google.keys import with_key
 from caravan_gateway.dialects.plain import speaking
 from caravan_gateway.dialects.translated import Translated
@@ -28,17 +33,24 @@ from caravan_gateway.resources import Resources
 from caravan_gateway.responses import ResponsesRoute
 from caravan_gateway.source import Source
 
-PATHS: Final = ("/v1/interactions", "/v1beta/interactions", "/v1alpha/interactions")
+OGX: Final = "/v1alpha/interactions"
+"""Where OGX has them, in the words of Google's clients before version 2."""
+PATHS: Final = ("/v1/interactions", "/v1beta/interactions", OGX)
+_REVISION: Final = b"api-revision"
+"""What Google's clients send since."""
 _SECONDS: Final = 30.0
 
 
 def hot_routes(like: CompletionRoute, runs: AgentRuns) -> dict[str, App]:
     """By path. `like` is the route of chat completions; `runs` makes responses."""
-    return {path: Interactions(runs, like) for path in PATHS}
+    return {path: Interactions(path, runs, like) for path in PATHS}
 
 
 class Interactions(ResponsesRoute):
     """``POST /v1beta/interactions``."""
+
+    def __init__(self, path: str, runs: AgentRuns, like: CompletionRoute) -> None:
+        super().__init__(runs, like, path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one POST."""
@@ -60,7 +72,9 @@ class Interactions(ResponsesRoute):
         if progress.watched is not None:
             progress.watched.ping_body = PING
         source, streams, more = await super()._begin(progress, wanted, headers, context, provider_data)
-        return Translated(source, InteractionWriter(data["model"])), streams, more
+        earlier = self._route == OGX and _REVISION not in headers
+        writer = (EarlierWriter if earlier else InteractionWriter)(data["model"])
+        return Translated(source, writer), streams, more
 
     def _event(self, error: CaravanError, progress: Progress) -> bytes:
         return error_event(error)

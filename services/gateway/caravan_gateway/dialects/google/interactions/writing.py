@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -25,8 +26,23 @@ _ENDS: Final = ("response.completed", "response.incomplete", "response.failed")
 _DONE: Final = b"event: done\ndata: [DONE]\n\n"
 
 
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """Of the events of a stream."""
+
+    created: str
+    start: str
+    part: str
+    """The field of a start that says what begins."""
+    delta: str
+    stop: str
+    completed: str
+
+
 class InteractionWriter:
     """For one answer; see :class:`caravan_gateway.dialects.base.Writer`."""
+
+    _names = _Names("interaction.created", "step.start", "step", "step.delta", "step.stop", "interaction.completed")
 
     def __init__(self, model: str) -> None:
         """`model` as the client wrote it."""
@@ -47,30 +63,60 @@ class InteractionWriter:
         if last is None or last.get("status") == "failed":
             told = (last or {}).get("error") or {}
             raise UpstreamFailed(str(told.get("message") or "the response did not end"), code=told.get("code"))
-        return event("interaction.completed", interaction=interaction_of(last, self._model)) + _DONE
+        return event(self._names.completed, interaction=interaction_of(last, self._model)) + _DONE
 
     def whole(self, answer: bytes) -> bytes:
         """See :meth:`Writer.whole`."""
         return orjson.dumps(interaction_of(_read(answer), self._model))
 
     def _said(self, told: dict[str, Any]) -> bytes:
-        kind = told.get("type")
+        kind, names = told.get("type"), self._names
         if kind == "response.created":
-            return event("interaction.created", interaction=interaction_of(told["response"], self._model))
+            return event(names.created, interaction=interaction_of(told["response"], self._model))
         if kind in _ENDS:
             self._last = told["response"]
             return b""
         if kind == "response.output_item.added" and told["item"]["type"] in _STEPS:
             at = self._places[told["output_index"]] = len(self._places)
-            return event("step.start", index=at, step=_begun(told["item"]))
+            return event(names.start, index=at, **{names.part: self._begun(told["item"])})
         place = self._places.get(told.get("output_index", -1))
         if place is None:
             return b""
         if kind == "response.output_item.done":
-            return event("step.stop", index=place)
-        if delta := _DELTAS.get(str(kind)):
-            return event("step.delta", index=place, delta=_delta(delta, told["delta"]))
-        return b""
+            return self._ended(told["item"], place)
+        found = _DELTAS.get(str(kind))
+        delta = self._delta(found, told["delta"]) if found else None
+        return event(names.delta, index=place, delta=delta) if delta is not None else b""
+
+    def _begun(self, item: dict[str, Any]) -> dict[str, Any]:
+        return _begun(item)
+
+    def _delta(self, kind: str, text: str) -> dict[str, Any] | None:
+        if kind == "thought_summary":
+            return {"type": kind, "content": {"type": "text", "text": text}}
+        return {"type": kind, "arguments" if kind == "arguments_delta" else "text": text}
+
+    def _ended(self, item: dict[str, Any], place: int) -> bytes:
+        return event(self._names.stop, index=place)
+
+
+class EarlierWriter(InteractionWriter):
+    """In the words before steps: contents, of which a call comes whole."""
+
+    _names = _Names(
+        "interaction.start", "content.start", "content", "content.delta", "content.stop", "interaction.complete"
+    )
+
+    def _begun(self, item: dict[str, Any]) -> dict[str, Any]:
+        return {"type": "text", "text": ""} if item["type"] == "message" else _begun(item)
+
+    def _delta(self, kind: str, text: str) -> dict[str, Any] | None:
+        return None if kind == "arguments_delta" else super()._delta(kind, text)
+
+    def _ended(self, item: dict[str, Any], place: int) -> bytes:
+        called = item["type"] == "function_call"
+        before = event(self._names.delta, index=place, delta=_step(item)) if called else b""
+        return before + super()._ended(item, place)
 
 
 def event(kind: str, **more: Any) -> bytes:
@@ -147,12 +193,6 @@ def _outputs(step: dict[str, Any]) -> list[dict[str, Any]]:
         content: list[dict[str, Any]] = step["content"]
         return content
     return [step]
-
-
-def _delta(kind: str, text: str) -> dict[str, Any]:
-    if kind == "thought_summary":
-        return {"type": kind, "content": {"type": "text", "text": text}}
-    return {"type": kind, "arguments" if kind == "arguments_delta" else "text": text}
 
 
 def _usage(usage: dict[str, Any]) -> dict[str, Any]:
