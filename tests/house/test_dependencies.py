@@ -16,7 +16,17 @@ import pytest
 from tests.house.source import PACKAGES, ROOT, imported, sources
 
 DISTRIBUTIONS = packages_distributions()
-MADE_HERE = {".git", "node_modules", "__pycache__", ".mypy_cache", ".ruff_cache", ".hypothesis", ".caravan", "results"}
+MADE_HERE = {
+    ".git",
+    "node_modules",
+    "__pycache__",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".hypothesis",
+    ".caravan",
+    ".clients",
+    "results",
+}
 TEXT = {"", ".cfg", ".in", ".js", ".json", ".md", ".mjs", ".py", ".sh", ".toml", ".txt", ".yaml", ".yml"}
 LOCAL = {name: name.replace("_", "-") for name in PACKAGES}
 

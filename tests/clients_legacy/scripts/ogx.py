@@ -58,7 +58,7 @@ def broken():
 
 def responses():
     got = client.responses.create(model="plain", input="hello")
-    return got.to_dict()["output"][0]["content"][0]["text"]
+    return got.output[0].actual_instance.content[0].text
 
 
 def models():
@@ -68,7 +68,7 @@ def models():
 
 def embeddings():
     got = client.embeddings.create(model="text-embed", input=["a", "b"])
-    return [row["embedding"] for row in got.to_dict()["data"]]
+    return [row.embedding for row in got.data]
 
 
 def cancel():

@@ -111,7 +111,6 @@ def test_a_stream_that_breaks_never_says_complete(http: httpx.Client, path: str,
     ("path", "asked"),
     [
         ("/alpha/inference/completion", {"content": "once"}),
-        ("/inference/embeddings", {"contents": ["a"]}),
         ("/v1/inference/batch-chat-completion", {"messages_batch": [HELLO, HELLO]}),
         ("/batch_inference/completion", {"content_batch": ["a"]}),
     ],
@@ -210,7 +209,7 @@ def test_what_is_not_here_says_what_to_use(http: httpx.Client, path: str, instea
 
 
 def test_vector_dbs_are_vector_stores(http: httpx.Client) -> None:
-    given = {"vector_db_id": "of-the-dialect", "embedding_model": "up/embed-3", "embedding_dimension": 3}
+    given = {"vector_db_id": "of-the-dialect", "embedding_model": "up/text-embed", "embedding_dimension": 3}
     made = http.post("/v1/vector-dbs", json=given).json()
     assert made["vector_db_name"] == "of-the-dialect"
     assert (made["type"], made["embedding_dimension"]) == ("vector_db", 3)
