@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,14 +24,14 @@ _SMALL: Final = frozenset(("llama-stack-client-0.0.50", "llama-stack-client-0.2.
 """Made on the spot: they take a few seconds, and any Python."""
 
 
-def python(client: str, folder: Path) -> str:
+def python(client: str) -> str:
     """The interpreter of a client's environment; skips the test where there is none."""
     made = ROOT / ".clients" / client / "bin" / "python"
     if made.exists():
         return str(made)
     if client not in _SMALL:
         pytest.skip(f"{client} has no environment here: `make test-clients` makes it")
-    return _installed(client, folder / client)
+    return _installed(client)
 
 
 def run(python: str, script: str, mesh: RunningMesh) -> Any:
@@ -38,7 +42,10 @@ def run(python: str, script: str, mesh: RunningMesh) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def _installed(client: str, folder: Path) -> str:
+@cache
+def _installed(client: str) -> str:
+    folder = Path(tempfile.mkdtemp(prefix="caravan-client-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     uv = [sys.executable, "-m", "uv"]
     interpreter = str(folder / "bin" / "python")
     locked = str(ROOT / "requirements" / "clients" / f"{client}.txt")

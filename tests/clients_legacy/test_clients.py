@@ -110,10 +110,10 @@ CLIENTS = {
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_client_gets_what_it_knows(client: str, mesh: RunningMesh, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_client_gets_what_it_knows(client: str, mesh: RunningMesh) -> None:
     script, expected = CLIENTS[client]
     before = len(mesh.upstream.asked("slow-100"))
-    got: dict[str, Any] = run(python(client, tmp_path_factory.getbasetemp()), script, mesh)
+    got: dict[str, Any] = run(python(client), script, mesh)
     assert got == expected
     if "cancel" in expected:
         left = mesh.upstream.asked("slow-100")[before]

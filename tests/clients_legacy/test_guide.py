@@ -42,12 +42,10 @@ def said(interpreter: str, program: str, folder: Path) -> str:
 
 @pytest.mark.parametrize("name", ["chat", "prompt", "loop", "history", "stream"])
 @pytest.mark.parametrize("client", ["llama-stack-client-0.0.50", "llama-stack-client-0.1.9"])
-def test_the_guide_runs(
-    client: str, name: str, mesh: RunningMesh, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_the_guide_runs(client: str, name: str, mesh: RunningMesh, tmp_path: Path) -> None:
     if not mesh.url.endswith(f":{GUIDES_PORT}"):
         pytest.skip(f"port {GUIDES_PORT}, at which the guide's server is, is taken on this machine")
-    interpreter = python(client, tmp_path_factory.getbasetemp())
+    interpreter = python(client)
     program = programs()[name] if client.endswith("0.0.50") else adapted(programs()[name])
     printed = said(interpreter, program, tmp_path)
     if name in ("chat", "prompt"):

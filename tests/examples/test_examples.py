@@ -78,8 +78,8 @@ def test_a_file_is_uploaded_found_read_and_forgotten(environment: dict[str, str]
     ]
 
 
-def test_a_program_for_llama_stack_runs(environment: dict[str, str], tmp_path: Path) -> None:
-    interpreter = environments.python("llama-stack-client-0.2.12", tmp_path)
+def test_a_program_for_llama_stack_runs(environment: dict[str, str]) -> None:
+    interpreter = environments.python("llama-stack-client-0.2.12")
     done = run(environment, interpreter, "-W", "ignore", "e14_llama_stack.py")
     assert done.returncode == 0, done.stderr
     first, streamed, models = done.stdout.splitlines()

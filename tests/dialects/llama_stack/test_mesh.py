@@ -98,6 +98,26 @@ def test_errors_before_the_first_token_keep_their_status(
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), answer.text
 
 
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [("/inference/completion", {"content": "once"}), ("/alpha/inference/embeddings", {"contents": ["a"]})],
+)
+def test_errors_of_texts_and_embeddings(http: httpx.Client, path: str, asked: dict[str, Any]) -> None:
+    unknown = http.post(path, json={"model": "nobody-has-this", **asked})
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "model_not_found")
+    nothing = http.post(path, json={"model": "plain"})
+    assert (nothing.status_code, nothing.json()["error"]["param"]) == (400, next(iter(asked)))
+
+
+def test_a_text_that_breaks_has_no_stop_reason(http: httpx.Client) -> None:
+    told = read(
+        http.post("/v1/inference/completion", json={"model_id": "up/cut-2", "content": "x", "stream": True}).content
+    )
+    assert [event.get("delta") for event in told] == ["w0 ", "w1 ", None]
+    assert "error" in told[-1]
+    assert {event.get("stop_reason") for event in told} == {None}
+
+
 @pytest.mark.parametrize("model", ["up/cut-2", "up/inband-2", "up/nofinish"])
 @pytest.mark.parametrize(("path", "field"), CHATS)
 def test_a_stream_that_breaks_never_says_complete(http: httpx.Client, path: str, field: str, model: str) -> None:
