@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 import aiohttp
 import pytest
 
-from tests.mesh.running import RunningMesh
+from tests.mesh.running import CHATS, RunningMesh
 from tests.upstream.scripted import ScriptedUpstream
 
 pytestmark = [pytest.mark.chaos, pytest.mark.long, pytest.mark.timeout(180)]
@@ -51,9 +51,8 @@ def mesh(upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) -
         "CARAVAN_GATEWAY_QUEUE_TENANT_LIMIT": "8",
         "CARAVAN_API_KEY": "key-root",
     }
-    made = RunningMesh(
-        folder, upstream, scale="gateway=3,inference=2", slots=SLOTS // 2, key="key-root", environment=environment
-    )
+    scale = f"gateway=3,inference=2,{CHATS}"
+    made = RunningMesh(folder, upstream, scale, SLOTS // 2, key="key-root", environment=environment)
     made.start()
     made.until(made.all_ready, 30)
     yield made

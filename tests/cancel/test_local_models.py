@@ -13,7 +13,7 @@ import pytest
 
 from tests.cancel.books import Books
 from tests.cancel.callers import http_caller
-from tests.mesh.running import RunningMesh
+from tests.mesh.running import CHATS, RunningMesh
 from tests.upstream.scripted import ScriptedUpstream
 
 pytestmark = [pytest.mark.model, pytest.mark.chaos, pytest.mark.long, pytest.mark.timeout(180)]
@@ -31,9 +31,8 @@ providers:
 
 @pytest.fixture(scope="module")
 def local(upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
-    made = RunningMesh(
-        tmp_path_factory.mktemp("local"), upstream, local_model=True, stack=STACK.format(url=upstream.url)
-    )
+    stack = STACK.format(url=upstream.url)
+    made = RunningMesh(tmp_path_factory.mktemp("local"), upstream, CHATS, local_model=True, stack=stack)
     made.start()
     made.until(lambda: {"local/SmolLM2-135M-Instruct", "minilm/all-MiniLM-L6-v2"} <= set(made.model_ids()))
     yield made

@@ -6,7 +6,7 @@ import httpx2 as httpx
 import pytest
 from openai import OpenAI
 
-from tests.mesh.running import RunningMesh
+from tests.mesh.running import FILES, RunningMesh
 from tests.mesh.tenants import ADA, BOB, connect, two_tenants
 from tests.upstream.scripted import ScriptedUpstream
 
@@ -25,7 +25,7 @@ def mesh(upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) -
     with two_tenants(
         tmp_path_factory.mktemp("files"),
         upstream,
-        "gateway=2,files=2,vector=0,safety=0",
+        f"gateway=2,files=2,{FILES}",
         CARAVAN_FILES_SWEEP_SECONDS="1",
         CARAVAN_FILES_ORPHAN_SECONDS="5",
         CARAVAN_GATEWAY_BODY_TIMEOUT="3",

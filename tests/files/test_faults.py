@@ -15,7 +15,7 @@ import pytest
 from openai import APIConnectionError, APIStatusError, OpenAI
 
 from tests.files.bodies import Line, field, file_head, form, headers
-from tests.mesh.running import RunningMesh
+from tests.mesh.running import FILES, RunningMesh
 from tests.mesh.tenants import ADA, connect, two_tenants
 from tests.upstream.scripted import ScriptedUpstream
 
@@ -29,7 +29,7 @@ def mortal(upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory)
     with two_tenants(
         tmp_path_factory.mktemp("mortal"),
         upstream,
-        "vector=0,safety=0",
+        FILES,
         CARAVAN_FILES_SWEEP_SECONDS="0.5",
         CARAVAN_FILES_ORPHAN_SECONDS="3",
         CARAVAN_FILES_BYTES=str(2048 * MB),

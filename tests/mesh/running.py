@@ -20,6 +20,7 @@ from tests.upstream.scripted import ScriptedUpstream
 CHATS = "agents=0,files=0,vector=0,safety=0"
 """Without services that nobody needs here: each takes more than a CPU-second to start. As a part of `scale`."""
 RESPONSES = "files=0,vector=0,safety=0"
+FILES = "agents=0,vector=0,safety=0"
 STACK = """
 providers:
   - id: up
