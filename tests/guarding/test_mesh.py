@@ -23,7 +23,7 @@ from tests.responses.machine import follow
 pytestmark = pytest.mark.usefixtures("mesh")
 AT_ONCE = 8
 CHUNKINGS = 250
-"""Of each action, in chats and in responses: a thousand in all."""
+"""Of each action, in chats, responses and messages: fifteen hundred in all."""
 BAD = "Where is the moonbase?"
 
 
@@ -55,7 +55,17 @@ def in_response(http: httpx.Client, model: str, content: str) -> tuple[str, str]
     return "".join(texts), "stop" if made["status"] == "completed" else str(reason)
 
 
-@pytest.mark.parametrize("say", [in_chat, in_response])
+def in_message(http: httpx.Client, model: str, content: str) -> tuple[str, str]:
+    body = {"model": f"up/{model}", "messages": [{"role": "user", "content": content}], "stream": True}
+    answer = http.post("/v1/messages", json={**body, "max_tokens": 4096})
+    events = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
+    assert events[-1]["type"] == "message_stop", events[-1]
+    said = [event["delta"].get("text", "") for event in events if event["type"] == "content_block_delta"]
+    reason = next(event["delta"]["stop_reason"] for event in events if event["type"] == "message_delta")
+    return "".join(said), {"end_turn": "stop", "refusal": "content_filter"}[reason]
+
+
+@pytest.mark.parametrize("say", [in_chat, in_response, in_message])
 @pytest.mark.parametrize("model", ["block", "mask"])
 def test_nothing_leaks_through_three_workers(
     http: httpx.Client, model: str, say: Callable[[httpx.Client, str, str], tuple[str, str]]
