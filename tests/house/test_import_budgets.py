@@ -10,7 +10,7 @@ import pytest
 BUDGETS = {
     "caravan_contracts.subjects": 100,
     "caravan_client": 300,
-    "caravan_gateway.app": 800,
+    "caravan_gateway.app": 880,
     "caravan_registry.app": 1000,
     "caravan_agents.app": 1750,
     "caravan_inference.app": 600,

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import nats
 import pytest
+from caravan_contracts.users import SERVICES
 from nats.aio.client import Client
 
 from tests.mesh.running import RunningMesh
@@ -41,12 +42,11 @@ async def test_every_service_answers_ping_info_and_stats(mesh: RunningMesh) -> N
     found: dict[str, dict[str, object]] = {}
     for verb in ("PING", "INFO", "STATS"):
         await client.publish(f"$SRV.{verb}", b"", reply=inbox)
-        for _ in range(6):
+        for _ in SERVICES:
             answer = json.loads((await answers.next_msg(timeout=15)).data)
             assert answer["type"] == f"io.nats.micro.v1.{verb.lower()}_response"
             found.setdefault(answer["name"], {})[verb] = answer
-    services = ("gateway", "registry", "inference", "agents", "files", "vector", "safety")
-    assert found.keys() == {f"caravan-{service}" for service in services}
+    assert found.keys() == {f"caravan-{service}" for service in SERVICES}
     stats = found["caravan-inference"]["STATS"]
     endpoints = {e["name"]: e for e in stats["endpoints"]}  # type: ignore[index, attr-defined]
     assert endpoints["at-chat"]["num_requests"] >= 0 and "chat" in endpoints

@@ -97,6 +97,8 @@ ROUTES: list[tuple[str, str, Any]] = [
     ("POST", S + "/{own.store}/file_batches/{theirs.batch}/cancel", None),
     ("GET", S + "/{theirs.store}/file_batches/{theirs.batch}/files", None),
     ("GET", S + "/{own.store}/file_batches/{theirs.batch}/files", None),
+    ("GET", "/v1/vector-dbs/{theirs.store}", None),
+    ("DELETE", "/v1/vector-dbs/{theirs.store}", None),
     ("POST", "/v1/vector-io/insert", {"vector_store_id": "{theirs.store}", "chunks": [CHUNK]}),
     ("POST", "/v1/vector-io/query", {"vector_store_id": "{theirs.store}", "query": "what"}),
     ("POST", "/v1/vector-io/query", {"vector_store_id": "{theirs.store}", "query": VECTOR}),
@@ -128,6 +130,8 @@ def test_another_tenants_ids_are_as_good_as_none(
 def test_no_list_shows_another_tenants(http: httpx.Client, stranger: httpx.Client, theirs: Owned, own: Owned) -> None:
     stores = {row["id"] for row in stranger.get(S, params={"limit": 100}).json()["data"]}
     assert own.store in stores and theirs.store not in stores
+    stores = {row["identifier"] for row in stranger.get("/v1/vector-dbs").json()["data"]}
+    assert own.store in stores and theirs.store not in stores
 
 
 def test_the_same_names_of_chunks_are_different_chunks(
@@ -147,8 +151,9 @@ def test_the_same_names_of_chunks_are_different_chunks(
 def test_every_route_is_in_this_table(http: httpx.Client) -> None:
     paths = http.get("/openapi.json").json()["paths"]
     wanted = {(method.upper(), path) for path, item in paths.items() for method in item if "/vector" in path}
-    names = {"store}": "theirs.store}", "file}": "theirs.file}", "batch}": "theirs.batch}"}
+    names = {"name}": "theirs.store}", "store}": "theirs.store}", "file}": "theirs.file}", "batch}": "theirs.batch}"}
     asked = {(method, path.partition("?")[0].replace("own.", "theirs.")) for method, path, _ in ROUTES}
+    asked |= {("GET", "/v1/vector-dbs"), ("POST", "/v1/vector-dbs")}  # names none; what is listed is looked at above
     for short, long in names.items():
         wanted = {(method, path.replace("{" + short, "{" + long)) for method, path in wanted}
     assert wanted == asked

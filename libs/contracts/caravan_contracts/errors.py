@@ -115,8 +115,9 @@ class CaravanError(Exception):
                 str(error.get("message", "")),
                 param=error.get("param"),
                 retry_after=data.get("retry_after"),
-                details=data.get("details"),
             )
+            details = data.get("details")
+            made.details = details if isinstance(details, dict) else None
             made.status = int(data.get("status", made.status))
             made.type = str(error.get("type", made.type))
             made.code = error.get("code")

@@ -124,7 +124,9 @@ def test_errors_are_of_the_clients_classes(client: Anthropic, mesh: RunningMesh)
     with Anthropic(base_url=mesh.url, api_key="wrong", max_retries=0) as nobody:
         assert raised(anthropic.AuthenticationError, "up/plain", nobody).type == "authentication_error"
     with pytest.raises(anthropic.BadRequestError, match="prompt is too long"):
-        client.messages.create(model="up/room-1", max_tokens=3, messages=[*HI, *HI])
+        client.messages.create(
+            model="up/room-1", max_tokens=3, messages=[*HI, {"role": "assistant", "content": "Yes?"}, *HI]
+        )
 
 
 def test_what_is_wrong_is_said_before_anything_runs(http: httpx.Client) -> None:
