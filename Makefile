@@ -8,7 +8,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 # More than there are cores: the suites start real servers and wait for them much of the time.
-PYTEST_WORKERS ?= 4
+PYTEST_WORKERS ?= 6
 
 export PYTHON INSTALL_LOCAL INSTALL_ANY_LLM INSTALL_OCR
 
