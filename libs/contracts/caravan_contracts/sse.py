@@ -24,6 +24,11 @@ class Splitter:
         self._rest = events.pop()
         return events
 
+    @property
+    def waiting(self) -> int:
+        """Bytes of an event whose end has not come."""
+        return len(self._rest)
+
     def end(self) -> bytes:
         """What came behind the last whole event."""
         rest, self._rest = self._rest, b""

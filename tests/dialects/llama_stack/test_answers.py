@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from caravan_contracts.errors import UpstreamBroke, UpstreamFailed
+from caravan_contracts.errors import UpstreamFailed
 from caravan_gateway.dialects.llama_stack.chat import ChatWriter
 from caravan_gateway.dialects.llama_stack.embeddings import EmbeddingsWriter
 from caravan_gateway.dialects.llama_stack.end_mark import WithoutMark
@@ -100,9 +100,9 @@ def test_a_stream_that_says_nothing_starts_and_ends() -> None:
 
 
 def test_what_is_no_json_breaks_a_stream() -> None:
-    with pytest.raises(UpstreamBroke):
+    with pytest.raises(UpstreamFailed):
         ChatWriter(FIRST).feed(b"data: {nonsense\n\n")
-    with pytest.raises(UpstreamBroke):
+    with pytest.raises(UpstreamFailed):
         ChatWriter(FIRST).feed(b"data: " + b"x" * (5 * 1024 * 1024))
 
 

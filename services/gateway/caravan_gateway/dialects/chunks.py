@@ -10,6 +10,8 @@ from caravan_contracts.errors import InvalidJSON, UpstreamFailed
 from caravan_contracts.sse import Splitter, payload
 
 _DONE: Final = b"[DONE]"
+_MAX_EVENT: Final = 4 * 1024 * 1024
+"""Bytes of an event whose end has not come."""
 
 
 class Chunks:
@@ -21,8 +23,10 @@ class Chunks:
         self._splitter = Splitter()
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
-        """The chunks that `data` completes. Raises UpstreamFailed for what is none."""
-        found = (payload(event) for event in self._splitter.feed(data))
+        """The chunks that `data` completes. Raises UpstreamFailed for what is none, or has no end."""
+        found = [payload(event) for event in self._splitter.feed(data)]
+        if self._splitter.waiting > _MAX_EVENT:
+            raise UpstreamFailed("the provider sent an event without an end")
         return [_read(one) for one in found if one and one != _DONE]
 
 

@@ -82,9 +82,9 @@ class Shields:
         began = time.monotonic()
         label = OTHER
         try:
-            opened = await self.get(id, passage.principal.tenant)
-            label = opened.label
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds):  # making it may take its time, too
+                opened = await self.get(id, passage.principal.tenant)
+                label = opened.label
                 opinion = await self._look(opened, passage)
         except TimeoutError:
             made = Verdict(shield=id, error=f"no verdict within {seconds:g} s")

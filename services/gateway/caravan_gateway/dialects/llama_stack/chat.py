@@ -9,8 +9,8 @@ from caravan_contracts.errors import UpstreamBroke
 from caravan_contracts.inference import Verb
 
 from caravan_gateway.dialects.base import field
+from caravan_gateway.dialects.chunks import Chunks
 from caravan_gateway.dialects.llama_stack import answers, messages, options, tools
-from caravan_gateway.dialects.llama_stack.chunks import Chunks
 from caravan_gateway.dialects.llama_stack.dialect import Spoken, Writer
 from caravan_gateway.dialects.llama_stack.generations import Generation
 

@@ -8,8 +8,8 @@ import orjson
 from caravan_contracts.inference import Verb
 
 from caravan_gateway.dialects.base import field
+from caravan_gateway.dialects.chunks import Chunks
 from caravan_gateway.dialects.llama_stack import answers, content, options
-from caravan_gateway.dialects.llama_stack.chunks import Chunks
 from caravan_gateway.dialects.llama_stack.dialect import Spoken, Writer
 from caravan_gateway.dialects.llama_stack.generations import Generation
 
