@@ -39,7 +39,9 @@ class Reaching:
 
         if self._session is None:
             self._session = aiohttp_client.session(self._guard, _LONGEST)
-        seconds = min(_LONGEST, max(0.001, passage.until - time.monotonic()))
+        seconds = min(_LONGEST, passage.until - time.monotonic())
+        if seconds <= 0:
+            raise DeadlineExceeded(f"there was no time left to ask {_host(url)}")
         sent = {"Content-Type": "application/json", "User-Agent": "Caravan-Safety", **headers}
         try:
             async with self._session.post(
