@@ -8,7 +8,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 # More than there are cores: the suites start real servers and wait for them much of the time.
-PYTEST_WORKERS ?= 6
+PYTEST_WORKERS ?= 7
 
 export PYTHON INSTALL_LOCAL INSTALL_ANY_LLM INSTALL_OCR
 
@@ -34,8 +34,8 @@ test-clients: setup ## Test with every client there is, each in an environment o
 	@scripts/client_envs.sh
 	$(BIN)/python -m pytest -m clients tests/clients_legacy $(ARGS)
 
-chaos: setup ## Kill, cut and overload what runs, also in tests that take minutes
-	$(BIN)/python -m pytest -m chaos $(ARGS)
+chaos: setup ## Kill, cut and overload what runs, and every test that takes minutes
+	$(BIN)/python -m pytest -m "chaos or long" $(ARGS)
 
 check: setup ## Format, lint, types, import direction, generated documents
 	@scripts/check.sh

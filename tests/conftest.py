@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -25,6 +26,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    gc.disable()  # until all tests are found: what is made by then stays, and is much to look through
     if sys.dont_write_bytecode:
         _keep_bytecode(config)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started by a shell that does not wait for it: what tests
@@ -33,6 +35,11 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("patient")
     config.pluginmanager.register(shared)
     config.pluginmanager.register(scheduling)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def _keep_bytecode(config: pytest.Config) -> None:

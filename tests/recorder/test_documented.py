@@ -20,7 +20,7 @@ def block(beginning: str) -> str:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_the_recipe_for_pytest_runs_against_the_file_made_by_hand(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(block("# conftest.py"))
