@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from types import FrameType
+from typing import NoReturn, TypeVar
 
 from caravan_contracts.errors import CaravanError
 from pydantic import ValidationError
@@ -16,6 +17,8 @@ from pydantic import ValidationError
 from caravan_bus import allocator
 
 log = logging.getLogger(__name__)
+
+S = TypeVar("S")
 
 Main = Callable[[asyncio.Event], Awaitable[None]]
 """Runs until the event is set, then drains and returns."""
@@ -30,12 +33,17 @@ def run(service: str, main: Main) -> int:
     return uvloop.run(_run(service, main))
 
 
-def settings_problem(service: str, error: ValidationError) -> int:
-    """Print what is wrong in the environment, one line each; the exit code to leave with."""
-    for problem in error.errors():
-        name = ".".join(str(part) for part in problem["loc"]) or "settings"
-        sys.stderr.write(f"caravan {service}: {name}: {problem['msg']}\n")
-    return 2
+def serve(service: str, settings: Callable[[], S], main: Callable[[S, asyncio.Event], Awaitable[None]]) -> NoReturn:
+    """A whole service: its `settings` from the environment, then `main` with them as :func:`run` runs it. Leaves with
+    2, and a line for each, when something is wrong in the environment."""
+    try:
+        read = settings()
+    except ValidationError as error:
+        for problem in error.errors():
+            name = ".".join(str(part) for part in problem["loc"]) or "settings"
+            sys.stderr.write(f"caravan {service}: {name}: {problem['msg']}\n")
+        sys.exit(2)
+    sys.exit(run(service, lambda stop: main(read, stop)))
 
 
 async def _run(service: str, main: Main) -> int:

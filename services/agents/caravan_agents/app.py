@@ -5,26 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import sys
-from contextlib import AsyncExitStack
 
-from caravan_bus import logs, process, tracing
-from caravan_bus.control import broker as brokers
-from caravan_bus.control.messages import Counts
+from caravan_bus import process
+from caravan_bus.control.standing import Standing
 from caravan_bus.discovery import Discovery, Endpoint
-from caravan_bus.nats import NatsOptions, connect
-from caravan_bus.ops import OpsServer
-from caravan_bus.settings import instance_id
 from caravan_bus.tasks import before, cancel_and_wait
 from caravan_bus.work.api import JetStream
 from caravan_bus.work.consumer import Consumer, ConsumerOptions
 from caravan_bus.work.jetstream import JetStreamQueue
-from caravan_contracts.errors import CaravanError
 from caravan_contracts.users import AGENTS
 from caravan_contracts.work import COMPLETIONS, RESPONSES, WEBHOOKS
 from caravan_storage import migrations
 from caravan_storage.postgres import Postgres, PostgresOptions
-from pydantic import ValidationError
 
 from caravan_agents import verbs
 from caravan_agents.completions import handlers as completions
@@ -45,7 +37,6 @@ from caravan_agents.webhooks.service import Webhooks
 
 log = logging.getLogger(__name__)
 
-_LOOK_SECONDS = 5.0
 _HAND_OVER_SECONDS = 10.0
 """A response in the background that is not finished by then goes on elsewhere, or after the next start."""
 _COMPLETIONS = "queue-completions"
@@ -57,20 +48,15 @@ _WORK = {"mode": "work queue"}
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Run until `stop` is set; then finish what is under way and leave. Raises CaravanError when it cannot begin."""
-    instance = settings.instance or instance_id("agents")
-    logs.configure(settings.log_level, settings.log_format, AGENTS, instance)
-    tracing.configure(AGENTS, instance)
-    endpoints = webhook_endpoints.load(settings.stack, os.environ)
-    async with AsyncExitStack() as leave:
-        leave.callback(tracing.shutdown)
-        options = NatsOptions(settings.nats_url, AGENTS, settings.nats_nkey_seed, instance)
-        nats = await before(stop, connect(options))
+    async with Standing(settings, AGENTS, stop) as standing:
+        endpoints = webhook_endpoints.load(settings.stack, os.environ)
+        leave = standing.leave
+        nats = await standing.connect()
         if nats is None:
             return
-        leave.push_async_callback(nats.close)
         postgres = Postgres(PostgresOptions(settings.database_url))
         leave.push_async_callback(postgres.close)
-        jetstream = JetStream(nats, AGENTS, instance)
+        jetstream = JetStream(nats, AGENTS, standing.instance)
         await jetstream.start()
         leave.push_async_callback(jetstream.close)
         queue = JetStreamQueue(jetstream, COMPLETIONS)
@@ -78,16 +64,14 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         consumer = Consumer(queue, service.keep, ConsumerOptions(at_once=settings.at_once))
         webhooks = Webhooks(JetStreamQueue(jetstream, WEBHOOKS), endpoints)
         leave.push_async_callback(webhooks.close)
-        counts = Counts()
-        broker = brokers.make(options, counts)
-        verbs.install(broker, service, completions.VERBS)
+        verbs.install(standing.broker, service, completions.VERBS)
         kept = _conversations(postgres, settings)
         templates = prompt_store.Store(postgres, settings.prompt_versions)
-        verbs.install(broker, ConversationService(kept, settings.item_bytes), conversations.VERBS)
-        verbs.install(broker, PromptService(templates, settings.prompt_bytes), prompts.VERBS)
+        verbs.install(standing.broker, ConversationService(kept, settings.item_bytes), conversations.VERBS)
+        verbs.install(standing.broker, PromptService(templates, settings.prompt_bytes), prompts.VERBS)
         runs = JetStreamQueue(jetstream, RESPONSES)
         store = ResponseStore(postgres, kept, settings.item_bytes)
-        serving = Serving(nats, instance, settings, postgres, store, templates, runs, webhooks)
+        serving = Serving(nats, standing.instance, settings, postgres, store, templates, runs, webhooks)
         leave.push_async_callback(serving.close)
         making = Consumer(runs, serving.background.work, ConsumerOptions(at_once=settings.background_at_once))
         asked = verbs.endpoints([*completions.VERBS, *conversations.VERBS, *prompts.VERBS])
@@ -99,50 +83,33 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         discovery = Discovery(
             nats,
             "caravan-agents",
-            instance,
+            standing.instance,
             "what is remembered of conversations with models, and what is said to them",
             [*asked, *serving.endpoints(), *[Endpoint(name, at, "", _WORK) for name, at in _QUEUES.items()]],
-            lambda verb: stats_of.get(verb) or serving.stats(verb) or counts.of(verbs.subject(verb)),
+            lambda verb: stats_of.get(verb) or serving.stats(verb) or standing.counts.of(verbs.subject(verb)),
         )
-        ready = asyncio.Event()
-
-        def not_ready() -> str:
-            if stop.is_set():
-                return "draining"
-            if not (nats.connected and brokers.connected(broker)):
-                return "NATS is gone"
-            return (consumer.problem or making.problem) if ready.is_set() else "waiting for PostgreSQL"
-
-        if settings.ops_port:
-            ops = OpsServer(settings.ops_host, settings.ops_port, not_ready, serving.refresh)
-            ops.start()
-            leave.callback(ops.stop)
+        standing.watch(lambda: consumer.problem or making.problem, serving.refresh)
         prepared = await before(stop, migrations.migrate_once_there(postgres, AGENTS, "caravan_agents.migrations"))
-        if not prepared or not await before(stop, brokers.start(broker)):
+        if not prepared or not await standing.answer():
             return
-        leave.push_async_callback(brokers.stop, broker)
         sweeper = Sweeper(postgres, settings.completions_days, settings.completions_max)
         for task in (
             asyncio.create_task(sweeper.run(), name="sweeper"),
             asyncio.create_task(serving.sweeper.run(), name="run-sweeper"),
-            asyncio.create_task(_look(consumer, making, webhooks.consumer), name="look"),
         ):
             leave.push_async_callback(cancel_and_wait, task)
         await consumer.start()
         await webhooks.start()
         await serving.start()
         await making.start()
-        await discovery.start()
-        ready.set()
-        log.info("agents %s is up", instance)
+        await standing.announce(discovery)
         await stop.wait()
         log.info("draining: %d jobs and %d responses under way", len(consumer), serving.active + len(making))
-        await discovery.stop()
         await asyncio.gather(
             consumer.drain(settings.drain_seconds),
             making.drain(min(settings.drain_seconds, _HAND_OVER_SECONDS)),
             webhooks.drain(settings.drain_seconds),
-            brokers.drain(broker, settings.drain_seconds, counts),
+            standing.drain(),
             serving.drain(settings.drain_seconds),
         )
 
@@ -152,21 +119,6 @@ def _conversations(postgres: Postgres, settings: Settings) -> conversation_store
     return conversation_store.Store(postgres, bounds)
 
 
-async def _look(*consumers: Consumer) -> None:
-    """Keep the numbers of the queues fresh for metrics and discovery."""
-    while True:
-        for consumer in consumers:
-            try:
-                await consumer.refresh()
-            except CaravanError as error:
-                log.debug("a queue cannot be looked at now: %s", error.message)
-        await asyncio.sleep(_LOOK_SECONDS)
-
-
 def main() -> None:
     """``python -m caravan_agents``."""
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        sys.exit(process.settings_problem(AGENTS, error))
-    sys.exit(process.run(AGENTS, lambda stop: serve(settings, stop)))
+    process.serve(AGENTS, Settings, serve)

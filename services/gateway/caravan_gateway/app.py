@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -37,7 +36,6 @@ from caravan_contracts.work import COMPLETIONS
 from caravan_storage import objects
 from caravan_storage.blobs import RedisClaims
 from fastapi import FastAPI
-from pydantic import ValidationError
 
 from caravan_gateway import (
     conversations,
@@ -290,8 +288,4 @@ def _counted(stats: EndpointStats, inbox: StreamInbox) -> EndpointStats:
 
 def main() -> None:
     """``python -m caravan_gateway``: configured by the environment alone."""
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        sys.exit(process.settings_problem(GATEWAY, error))
-    sys.exit(process.run(GATEWAY, lambda stop: serve(settings, stop)))
+    process.serve(GATEWAY, Settings, serve)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 
 from caravan_bus import logs, metrics, process, tracing
 from caravan_bus.discovery import Discovery, Endpoint, EndpointStats
@@ -27,7 +26,6 @@ from caravan_contracts import subjects as s
 from caravan_contracts.inference import SERVICE
 from caravan_contracts.users import INFERENCE
 from caravan_storage.blobs import RedisClaims
-from pydantic import ValidationError
 
 from caravan_inference.entry import InferenceDesk
 from caravan_inference.pool import ProviderPool
@@ -137,8 +135,4 @@ def _gauges(slots: Slots, server: StreamServer, entry: ForeignEntry) -> None:
 
 def main() -> None:
     """``python -m caravan_inference``: configured by the environment alone."""
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        sys.exit(process.settings_problem(INFERENCE, error))
-    sys.exit(process.run(INFERENCE, lambda stop: serve(settings, stop)))
+    process.serve(INFERENCE, Settings, serve)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -28,7 +27,6 @@ from caravan_contracts.inference import SERVICE
 from caravan_contracts.users import RECORDER, REPLAY
 from caravan_storage.blobs import RedisBlobs, RedisClaims
 from caravan_storage.redis import Redis
-from pydantic import ValidationError
 
 from caravan_recorder import cassette
 from caravan_recorder.errors import BadCassette
@@ -213,8 +211,4 @@ def _note(written: Written) -> None:
 
 def main() -> None:
     """``python -m caravan_recorder``: configured by the environment alone."""
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        sys.exit(process.settings_problem(RECORDER, error))
-    sys.exit(process.run(RECORDER, lambda stop: serve(settings, stop)))
+    process.serve(RECORDER, Settings, serve)

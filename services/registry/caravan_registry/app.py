@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
-from contextlib import AsyncExitStack
 from typing import TypeVar
 
-from caravan_bus import logs, process, tracing
-from caravan_bus.control import broker as brokers
-from caravan_bus.control.messages import Counts
+from caravan_bus import process
+from caravan_bus.control.standing import Standing
 from caravan_bus.discovery import Discovery
-from caravan_bus.nats import NatsOptions, connect
-from caravan_bus.ops import OpsServer
-from caravan_bus.settings import instance_id
 from caravan_bus.tasks import before, cancel_and_wait
 from caravan_contracts.users import REGISTRY
 from caravan_storage import migrations
 from caravan_storage.postgres import Postgres, PostgresOptions
 from caravan_storage.redis import Redis
-from pydantic import ValidationError
 
 from caravan_registry import handlers, stack
 from caravan_registry.facts import Facts
@@ -38,18 +31,13 @@ T = TypeVar("T")
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Run until `stop` is set; then answer what was asked and leave. Raises CaravanError when it cannot begin."""
-    instance = settings.instance or instance_id("reg")
-    logs.configure(settings.log_level, settings.log_format, REGISTRY, instance)
-    tracing.configure(REGISTRY, instance)
-    wanted = stack.load(settings.stack)
-    files = migrations.load("caravan_registry.migrations")
-    async with AsyncExitStack() as leave:
-        leave.callback(tracing.shutdown)
-        options = NatsOptions(settings.nats_url, REGISTRY, settings.nats_nkey_seed, instance)
-        nats = await before(stop, connect(options))
+    async with Standing(settings, REGISTRY, stop) as standing:
+        wanted = stack.load(settings.stack)
+        files = migrations.load("caravan_registry.migrations")
+        leave = standing.leave
+        nats = await standing.connect()
         if nats is None:
             return
-        leave.push_async_callback(nats.close)
         postgres = Postgres(PostgresOptions(settings.database_url))
         leave.push_async_callback(postgres.close)
         snapshots = Snapshots(Redis(settings.redis_url) if settings.redis_url else None)
@@ -64,48 +52,28 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
                 facts.changed(fact)
 
         follower = Follower(store, snapshots, prepare, facts)
-        counts = Counts()
-        broker = brokers.make(options, counts)
-        handlers.install(broker, RegistryService(store, follower))
+        handlers.install(standing.broker, RegistryService(store, follower))
         discovery = Discovery(
             nats,
             "caravan-registry",
-            instance,
+            standing.instance,
             "which providers and models there are",
             handlers.endpoints(),
-            lambda verb: counts.of(handlers.subject(verb), {"revision": follower.mirror.revision}),
+            lambda verb: standing.counts.of(handlers.subject(verb), {"revision": follower.mirror.revision}),
         )
-
-        def not_ready() -> str:
-            if stop.is_set():
-                return "draining"
-            if not (nats.connected and brokers.connected(broker)):
-                return "NATS is gone"
-            return "" if follower.mirror.loaded else follower.problem
-
-        if settings.ops_port:
-            ops = OpsServer(settings.ops_host, settings.ops_port, not_ready)
-            ops.start()
-            leave.callback(ops.stop)
+        standing.watch(lambda: "" if follower.mirror.loaded else follower.problem)
         snapshots.start()
         following = asyncio.create_task(follower.run(), name="follower")
         leave.push_async_callback(cancel_and_wait, following)  # raises what ended it, if it was not us
         await before(stop, follower.tried.wait())
-        if following.done() or not await before(stop, brokers.start(broker)):
+        if following.done() or not await standing.answer():
             return
-        leave.push_async_callback(brokers.stop, broker)
-        await discovery.start()
-        log.info("registry %s is up", instance)
+        await standing.announce(discovery)
         await before(stop, asyncio.wait({following}))
         log.info("draining")
-        await discovery.stop()
-        await brokers.drain(broker, settings.drain_seconds)
+        await standing.drain()
 
 
 def main() -> None:
     """``python -m caravan_registry``."""
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        sys.exit(process.settings_problem(REGISTRY, error))
-    sys.exit(process.run(REGISTRY, lambda stop: serve(settings, stop)))
+    process.serve(REGISTRY, Settings, serve)

@@ -35,6 +35,7 @@ Handler = Callable[[Job], Awaitable[None]]
 """Does one job, once or more often to the same effect. It returns when the result is kept."""
 
 _TAKE_SECONDS = 5.0
+_LOOK_SECONDS = 5.0
 _BEATS = 3
 """Signs of life within one `ack_wait`."""
 
@@ -76,27 +77,29 @@ class Consumer:
         self._tasks = [
             asyncio.create_task(self._take(), name=f"take-{self._queue.spec.name}"),
             asyncio.create_task(self._beat(), name=f"beat-{self._queue.spec.name}"),
+            asyncio.create_task(self._look(), name=f"look-{self._queue.spec.name}"),
         ]
 
     async def drain(self, timeout: float) -> None:
         """Take nothing new, finish what is under way within `timeout` seconds, give back the rest."""
         if not self._tasks:
             return
-        taking, beating = self._tasks
+        taking, *others = self._tasks
         await cancel_and_wait(taking)
         await self._queue.release()
         if self._running:
             await asyncio.wait(self._running, timeout=timeout)
         left = dict(self._running)
-        for task in left:
-            task.cancel()
-        for task, delivery in left.items():
+        for job in left:
+            job.cancel()
+        for job, delivery in left.items():
             try:
-                await cancel_and_wait(task)
+                await cancel_and_wait(job)
             except Exception:
                 log.exception("a job is given back", extra={"job": delivery.job.id})
             delivery.again()
-        await cancel_and_wait(beating)
+        for task in others:
+            await cancel_and_wait(task)
 
     async def refresh(self) -> None:
         """Bring the numbers for discovery and metrics up to date. Raises DependencyDown."""
@@ -149,6 +152,15 @@ class Consumer:
             await asyncio.sleep(self._queue.spec.ack_wait / _BEATS)
             for delivery in list(self._running.values()):
                 delivery.working()
+
+    async def _look(self) -> None:
+        """Keep the numbers for discovery and metrics fresh."""
+        while True:
+            try:
+                await self.refresh()
+            except CaravanError as error:
+                log.debug("the queue %s cannot be looked at now: %s", self._queue.spec.name, error.message)
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def _see_through(self, delivery: Delivery) -> None:
         spec, job = self._queue.spec, delivery.job
