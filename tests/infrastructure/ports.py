@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
 
 from caravan.runtime.ports import Ports
 
 _OURS = Ports()
+atexit.register(_OURS.close)
 _NUMBERS = itertools.count()
 
 
