@@ -102,6 +102,30 @@ def test_functions_and_custom_tools() -> None:
     assert "tool_choice" not in made and "parallel_tool_calls" not in made
 
 
+CRM = {
+    "type": "namespace",
+    "name": "crm",
+    "description": "Customers.",
+    "tools": [
+        {"type": "function", "name": "find", "description": "d", "strict": False, "parameters": {"type": "object"}},
+        {"type": "custom", "name": "note"},
+    ],
+}
+
+
+def test_the_tools_of_a_namespace_are_functions_whose_names_begin_with_its_own() -> None:
+    find = {**WEATHER, "name": "find"}
+    made = body(tools=[find, CRM])
+    assert names(made) == ["find", "crm__find", "crm__note"]
+    inner = made["tools"][1]["function"]
+    assert inner == {"name": "crm__find", "description": "d", "parameters": {"type": "object"}, "strict": False}
+    assert list(made["tools"][2]["function"]["parameters"]["properties"]) == ["input"]
+    allowed = {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "namespace", "name": "crm"}]}
+    assert names(body(tools=[find, CRM], tool_choice=allowed)) == ["crm__find", "crm__note"]
+    chosen = body(tools=[WEATHER, CRM], tool_choice={"type": "function", "name": "find"})["tool_choice"]
+    assert chosen == {"type": "function", "function": {"name": "crm__find"}}
+
+
 def test_parallel_calls_are_forbidden_when_there_are_tools() -> None:
     assert body(tools=[WEATHER], parallel_tool_calls=False)["parallel_tool_calls"] is False
     assert "parallel_tool_calls" not in body(parallel_tool_calls=False)

@@ -276,6 +276,24 @@ def test_custom_tools() -> None:
     assert types(machine).count("custom_tool_call_input.delta") > 10
 
 
+def test_a_call_says_the_namespace_of_its_tool() -> None:
+    inner = [{"type": "function", "name": "find"}, {"type": "custom", "name": "note"}]
+    crm = {"type": "namespace", "name": "crm", "description": "d", "tools": inner}
+    pieces = [call(0, '{"a":1}', id="c1", name="crm__find"), call(1, '{"input":"hi"}', id="c2", name="crm__note")]
+    data = written(stream(*pieces, finish="tool_calls"), tools=[crm])[0]
+    machine = follow(data)
+    find, note = output(machine)
+    assert (find["type"], find["namespace"], find["name"], find["arguments"]) == (
+        "function_call",
+        "crm",
+        "find",
+        '{"a":1}',
+    )
+    assert (note["type"], note["namespace"], note["name"], note["input"]) == ("custom_tool_call", "crm", "note", "hi")
+    announced = [event["item"] for event in machine.events if event["type"] == "response.output_item.added"]
+    assert [(item["namespace"], item["name"]) for item in announced] == [("crm", "find"), ("crm", "note")]
+
+
 def test_several_turns_go_on_with_the_numbers_and_tools_stand_between() -> None:
     made = writer(tools=FUNCTIONS)
     out = [made.start(), made.begin()]

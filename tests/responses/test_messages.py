@@ -9,7 +9,7 @@ import pytest
 from caravan_agents.responses.items import read_input
 from caravan_agents.responses.messages import MessageOptions, to_messages
 from caravan_agents.responses.parts import untrusted
-from caravan_agents.responses.tools import mcp_function
+from caravan_agents.responses.tools import joined_name
 from caravan_contracts.errors import InvalidRequest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -134,6 +134,16 @@ def test_custom_tools() -> None:
     assert made[1]["content"] == "A"
 
 
+def test_calls_of_tools_of_a_namespace() -> None:
+    made = messages(
+        {"type": "function_call", "call_id": "1", "namespace": "crm", "name": "find", "arguments": "{}"},
+        {"type": "custom_tool_call", "call_id": "2", "namespace": "crm", "name": "note", "input": "x"},
+        {"type": "function_call_output", "call_id": "1", "output": "A"},
+        {"type": "custom_tool_call_output", "call_id": "2", "output": "B"},
+    )
+    assert [one["function"]["name"] for one in made[0]["tool_calls"]] == ["crm__find", "crm__note"]
+
+
 def test_a_result_with_an_image_shows_it_in_the_next_message() -> None:
     image = {"type": "input_image", "image_url": "https://a.test/x.png"}
     made = messages(called("1"), called("2"), result("1", [image]), result("2"))
@@ -218,8 +228,8 @@ def test_a_refusal_is_handed_back() -> None:
 
 
 def test_names_of_two_servers_stay_apart_and_are_names_of_functions() -> None:
-    assert mcp_function("my docs", "find.it") == "my_docs__find_it"
-    assert len(mcp_function("a" * 60, "b" * 60)) == 64
+    assert joined_name("my docs", "find.it") == "my_docs__find_it"
+    assert len(joined_name("a" * 60, "b" * 60)) == 64
 
 
 turns = st.lists(st.sampled_from(["user", "said", "thought", "calls", "mcp"]), max_size=10)

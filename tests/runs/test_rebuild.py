@@ -22,6 +22,12 @@ from tests.responses.chat import call, stream
 from tests.responses.machine import follow
 from tests.responses.writing import CUSTOM, FUNCTIONS
 
+CRM = {
+    "type": "namespace",
+    "name": "crm",
+    "description": "Customers.",
+    "tools": [{"type": "function", "name": "find"}, {"type": "custom", "name": "note"}],
+}
 text = st.text(st.characters(codec="utf-8", exclude_characters="\x7f"), min_size=1, max_size=8)
 said = st.fixed_dictionaries({"content": text})
 thought = st.fixed_dictionaries({"reasoning_content": text})
@@ -34,17 +40,18 @@ def turns(draw: st.DrawFn) -> bytes:
     deltas: list[dict[str, Any]] = [*draw(st.lists(thought, max_size=3)), *draw(st.lists(said, max_size=5))]
     deltas += draw(st.lists(refused, max_size=2))
     for index in range(draw(st.integers(0, 2))):
-        custom = draw(st.booleans())
+        name = draw(st.sampled_from(["weather", "shout", "crm__find", "crm__note"]))
         given = draw(text)
+        custom = name in ("shout", "crm__note")
         arguments = orjson.dumps({"input": given}).decode() if custom else json.dumps({"city": given})
-        deltas.append(call(index, "", id=f"call_{index}", name="shout" if custom else "weather"))
+        deltas.append(call(index, "", id=f"call_{index}", name=name))
         deltas += [call(index, arguments[at : at + 5]) for at in range(0, len(arguments), 5)]
     return stream(*deltas, finish="tool_calls" if "tool_calls" in str(deltas) else "stop")
 
 
 def writer(padded: bool) -> tuple[EventWriter, ResponseObject, Hooks]:
     options = {"stream": True, "stream_options": {"include_obfuscation": True}} if padded else {}
-    body = {"model": "m", "input": "Hello", "tools": [*FUNCTIONS, CUSTOM], **options}
+    body = {"model": "m", "input": "Hello", "tools": [*FUNCTIONS, CUSTOM, CRM], **options}
     response = ResponseObject("resp_" + "0" * 48, 1_700_000_000, read_request(orjson.dumps(body)))
     hooks = Hooks(make=namer(response))
     return writer_at(response, State([]), hooks), response, hooks

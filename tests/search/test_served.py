@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from caravan_agents.responses.tools import read_tools
+from caravan_agents.responses.tools import read_tool_choice, read_tools
 from caravan_agents.settings import Settings
 from caravan_agents.tools.search.options import read_options
 from caravan_agents.tools.search.question import Location
@@ -52,11 +52,18 @@ def test_two_searches_and_a_function_of_the_same_name_are_refused() -> None:
         ({"filters": {"allowed_domains": ["a.example"] * 101}}, "filters.allowed_domains"),
         ({"user_location": {"type": "approximate", "country": "USA"}}, "user_location.country"),
         ({"user_location": {"type": "approximate", "city": "Ann\r\nArbor"}}, "user_location.city"),
-        ({"external_web_access": False}, "external_web_access"),
     ],
 )
 def test_a_wish_that_cannot_be_met_is_named(wish: dict[str, Any], param: str) -> None:
     assert refused([{**SEARCH, **wish}]).param == f"tools[0].{param}"
+
+
+def test_a_search_that_may_not_go_out_is_not_offered_and_needs_no_engine() -> None:
+    inside = {**SEARCH, "external_web_access": False}
+    check(read_tools([inside, {**WEATHER, "name": "web_search"}]), searching=False)
+    with pytest.raises(InvalidRequest) as caught:
+        read_tool_choice({"type": "web_search"}, read_tools([inside]))
+    assert caught.value.param == "tool_choice"
 
 
 def test_wishes_become_a_question() -> None:

@@ -68,13 +68,14 @@ class Kind:
 _PLAIN: Final = ("in_progress", "completed", "incomplete")
 _SEARCH: Final = (*_PLAIN, "searching", "failed")
 _CALL: Final = {"call_id": text, "name": text}
+_GROUP: Final = {"namespace": text}
 _MCP: Final = {"server_label": text, "name": text, "arguments": text}
 
 ITEMS: Final[Mapping[str, Kind]] = {
     "message": Kind("msg", {}, {"phase": text}, _PLAIN),  # its role and content: see `items`
-    "function_call": Kind("fc", {**_CALL, "arguments": text}, {}, _PLAIN),
+    "function_call": Kind("fc", {**_CALL, "arguments": text}, _GROUP, _PLAIN),
     "function_call_output": Kind("fco", {"call_id": text, "output": output}, {}, _PLAIN),
-    "custom_tool_call": Kind("ctc", {**_CALL, "input": text}),
+    "custom_tool_call": Kind("ctc", {**_CALL, "input": text}, _GROUP),
     "custom_tool_call_output": Kind("ctco", {"call_id": text, "output": output}),
     "reasoning": Kind(
         "rs",

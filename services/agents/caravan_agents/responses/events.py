@@ -11,6 +11,7 @@ from caravan_agents.responses.assembly import IncompleteReason, ResponseObject
 from caravan_agents.responses.ids import item_id
 from caravan_agents.responses.items import Item
 from caravan_agents.responses.sse import EventLog
+from caravan_agents.responses.tools import offered
 from caravan_agents.responses.turn import Hooks, Rules, Turn, TurnWriter
 
 _NONE: Final = Hooks()
@@ -42,11 +43,7 @@ class EventWriter:
         """Whether the terminal event was written."""
         self._log = EventLog(sequence, response.request.obfuscation)
         self._make = hooks.make
-        named: dict[str, set[str]] = {"function": set(), "custom": set()}
-        for tool in response.request.tools:
-            if tool["type"] in named:
-                named[tool["type"]].add(tool["name"])
-        self._rules = Rules(frozenset(named["function"]), frozenset(named["custom"]), hooks)
+        self._rules = Rules({tool.name: tool for tool in offered(response.request.tools)}, hooks)
         self._turn: TurnWriter | None = None
         left = enumerate(response.output)
         self._added: dict[int, Item] = {index: item for index, item in left if item.get("status") in _UNDER_WAY}

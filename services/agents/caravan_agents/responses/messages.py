@@ -17,7 +17,7 @@ from caravan_contracts.errors import InvalidRequest
 from caravan_agents.responses.items import Item
 from caravan_agents.responses.marks import passages
 from caravan_agents.responses.parts import chat_content, plain_text, said, untrusted, without_text
-from caravan_agents.responses.tools import CUSTOM_ARGUMENT, mcp_function
+from caravan_agents.responses.tools import CUSTOM_ARGUMENT, called_name, joined_name
 
 Message = dict[str, Any]
 _RESULTS: Final = frozenset({"function_call_output", "custom_tool_call_output"})
@@ -92,12 +92,12 @@ class _Messages:
         elif kind == "reasoning":
             self._reasoning(item)
         elif kind == "function_call":
-            self._call(item["call_id"], item["name"], item["arguments"] or "{}")
+            self._call(item["call_id"], called_name(item), item["arguments"] or "{}")
         elif kind == "custom_tool_call":
             arguments = orjson.dumps({CUSTOM_ARGUMENT: item["input"]}).decode()
-            self._call(item["call_id"], item["name"], arguments)
+            self._call(item["call_id"], called_name(item), arguments)
         elif kind == "mcp_call":
-            name = mcp_function(item["server_label"], item["name"])
+            name = joined_name(item["server_label"], item["name"])
             self._call(item["id"], name, item["arguments"] or "{}", _mcp_result(item))
         elif kind in ("web_search_call", "file_search_call"):
             self._search(item)
@@ -151,7 +151,7 @@ class _Messages:
         if item["approve"]:
             return
         reason = f": {item['reason']}" if item.get("reason") else ""
-        name = mcp_function(request["server_label"], request["name"])
+        name = joined_name(request["server_label"], request["name"])
         self._call(request["id"], name, request["arguments"], f"The user did not approve this call{reason}")
 
     def _begin(self, anew: bool = False) -> None:

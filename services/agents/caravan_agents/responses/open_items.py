@@ -6,7 +6,7 @@ Everything that is the same for all deltas of an item is made when it begins; a 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -195,10 +195,10 @@ class OpenReasoning(OpenItem):
 class OpenCall(OpenItem):
     """A call of a function that the client runs."""
 
-    __slots__ = ("_call_id", "_name", "_template", "_texts")
+    __slots__ = ("_call_id", "_named", "_template", "_texts")
 
-    def __init__(self, place: Place, call_id: str, name: str) -> None:
-        self._call_id, self._name = call_id, name
+    def __init__(self, place: Place, call_id: str, named: Mapping[str, str]) -> None:
+        self._call_id, self._named = call_id, named
         self._texts: list[str] = []
         super().__init__(place, self._item(place.id, "in_progress", ""))
         self._template = DeltaTemplate("response.function_call_arguments.delta", self._place())
@@ -228,17 +228,17 @@ class OpenCall(OpenItem):
             "status": status,
             "arguments": arguments,
             "call_id": self._call_id,
-            "name": self._name,
+            **self._named,
         }
 
 
 class OpenCustomCall(OpenItem):
     """A call of a custom tool: its input is the one argument of the function that the model called."""
 
-    __slots__ = ("_argument", "_call_id", "_name", "_template")
+    __slots__ = ("_argument", "_call_id", "_named", "_template")
 
-    def __init__(self, place: Place, call_id: str, name: str) -> None:
-        self._call_id, self._name = call_id, name
+    def __init__(self, place: Place, call_id: str, named: Mapping[str, str]) -> None:
+        self._call_id, self._named = call_id, named
         self._argument = StringArgument()
         super().__init__(place, self._item(place.id, "in_progress", ""))
         self._template = DeltaTemplate("response.custom_tool_call_input.delta", self._place())
@@ -266,5 +266,5 @@ class OpenCustomCall(OpenItem):
             "status": status,
             "call_id": self._call_id,
             "input": whole,
-            "name": self._name,
+            **self._named,
         }

@@ -13,6 +13,7 @@ from openai.types.responses import (
     CustomTool,
     FileSearchTool,
     FunctionTool,
+    NamespaceTool,
     ToolChoiceMcp,
     WebSearchPreviewTool,
     WebSearchTool,
@@ -42,6 +43,7 @@ _SERVED: Final[dict[str, Any]] = {
     "custom": CustomTool,
     "mcp": Mcp,
     "file_search": FileSearchTool,
+    "namespace": NamespaceTool,
     **_SEARCH,
 }
 _UNSERVED: Final = frozenset(
@@ -54,7 +56,6 @@ _UNSERVED: Final = frozenset(
         "local_shell",
         "shell",
         "apply_patch",
-        "namespace",
         "tool_search",
         "programmatic_tool_calling",
     }
@@ -79,11 +80,17 @@ class Offered:
     tool: str
     """The name that the tool has in the request, or at its MCP server."""
     server_label: str = ""
+    namespace: str = ""
 
     @property
     def name(self) -> str:
         """What the model calls it."""
         return str(self.function["name"])
+
+    @property
+    def named(self) -> dict[str, str]:
+        """How the item of a call says which tool it is of."""
+        return {"name": self.tool, "namespace": self.namespace} if self.namespace else {"name": self.tool}
 
 
 def same_type(one: str, other: str) -> bool:
@@ -91,9 +98,15 @@ def same_type(one: str, other: str) -> bool:
     return one == other or (one in _SEARCH and other in _SEARCH)
 
 
-def mcp_function(server_label: str, name: str) -> str:
-    """What the model calls the tool of an MCP server: names of two servers stay apart, and long ones too."""
-    whole = f"{server_label}__{name}"
+def goes_out(tool: dict[str, Any]) -> bool:
+    """Whether a search of the web may look there. There is nothing else to look in: no model is offered one that may
+    not."""
+    return tool.get("external_web_access") is not False
+
+
+def joined_name(group: str, name: str) -> str:
+    """What the model calls a tool of an MCP server, or of a namespace: names of two stay apart, and long ones too."""
+    whole = f"{group}__{name}"
     made = re.sub(r"[^A-Za-z0-9_-]", "_", whole)
     if len(made) <= _MAX_FUNCTION:
         return made
@@ -101,31 +114,38 @@ def mcp_function(server_label: str, name: str) -> str:
     return f"{made[: _MAX_FUNCTION - 9]}_{mark}"
 
 
+def called_name(item: dict[str, Any]) -> str:
+    """What the model called the tool of a call that the client ran."""
+    return joined_name(item["namespace"], item["name"]) if item.get("namespace") else str(item["name"])
+
+
 def read_tools(value: Any) -> tuple[dict[str, Any], ...]:
     """The tools of a request. Raises InvalidRequest; a tool that is not served is named."""
     if value is None:
         return ()
     tools = a_list(value, "tools")
-    if len(tools) > _MAX_TOOLS:
-        raise wrong("tools", f"at most {_MAX_TOOLS} tools")
     seen: set[tuple[str, str]] = set()
+    count = 0
     for at, tool in enumerate(tools):
         where = f"tools[{at}]"
-        key = _read_tool(an_object(tool, where), where)
-        if key in seen:
-            raise contradiction(where, f"'{where}': there is already a tool {key[1]!r}")
-        if key[1]:
-            seen.add(key)
+        for key in _read_tool(an_object(tool, where), where):
+            count += 1
+            if key in seen:
+                raise contradiction(where, f"'{where}': there is already a tool {key[1]!r}")
+            if key[1]:
+                seen.add(key)
+            if count > _MAX_TOOLS:
+                raise wrong("tools", f"at most {_MAX_TOOLS} tools, those of namespaces counted")
     return tuple(tools)
 
 
-def _read_tool(tool: dict[str, Any], where: str) -> tuple[str, str]:
-    """What must not be there twice."""
+def _read_tool(tool: dict[str, Any], where: str) -> Iterator[tuple[str, str]]:
+    """What must not be there twice, for each tool that it stands for."""
     kind = needed(tool, "type", where)
     _refuse_unserved(kind, f"{where}.type")
     if kind not in _SERVED:
         raise wrong(f"{where}.type", "one of " + ", ".join(sorted(_SERVED)))
-    if kind in _NAMED:
+    if kind in _NAMED or kind == "namespace":
         a_name(needed(tool, "name", where), f"{where}.name")
     if kind == "mcp" and tool.get("connector_id") is not None:
         a_text(tool["connector_id"], f"{where}.connector_id", MAX_NAME)
@@ -135,14 +155,20 @@ def _read_tool(tool: dict[str, Any], where: str) -> tuple[str, str]:
     if kind == "mcp":
         if (tool.get("server_url") is None) == (tool.get("connector_id") is None):
             raise contradiction(f"{where}.server_url", f"'{where}' has either 'server_url' or 'connector_id'")
-        return "mcp", tool["server_label"]
-    return ("named", tool["name"]) if kind in _NAMED else (kind, "")
+        yield "mcp", tool["server_label"]
+    elif kind == "namespace":
+        for at, inner in enumerate(tool["tools"]):
+            a_name(inner["name"], f"{where}.tools[{at}].name")
+            an_object(inner.get("parameters") or {}, f"{where}.tools[{at}].parameters")
+            yield "named", joined_name(tool["name"], inner["name"])
+    else:
+        yield ("named", tool["name"]) if kind in _NAMED else (kind, "")
 
 
 def _refuse_unserved(type: Any, where: str) -> None:
     if isinstance(type, str) and type in _UNSERVED:
         raise InvalidRequest(
-            f"the tool {type!r} is not served here: use function, custom, mcp, web_search or file_search",
+            f"the tool {type!r} is not served here: use function, custom, namespace, mcp, web_search or file_search",
             param=where,
             code="unsupported_tool",
         )
@@ -179,20 +205,21 @@ def _check_named(choice: dict[str, Any], tools: Sequence[dict[str, Any]], where:
     _refuse_unserved(kind, f"{where}.type")
     if kind not in _SERVED:
         raise wrong(f"{where}.type", "'allowed_tools' or one of " + ", ".join(sorted(_SERVED)))
-    if kind in _NAMED:
+    if kind in _NAMED or kind == "namespace":
         needed(choice, "name", where)
     if kind == "mcp":
         conform(ToolChoiceMcp, choice, where)
-    if not any(_names(choice, tool) for tool in tools):
-        name = choice.get("name") if kind in _NAMED else choice.get("server_label", kind)
+    inner = (one for tool in tools if tool["type"] == "namespace" for one in tool["tools"])
+    if not any(_names(choice, tool) for tool in (*tools, *inner)):
+        name = choice.get("name") if "name" in choice else choice.get("server_label", kind)
         raise contradiction(where, f"'{where}' names {name!r}, which is not among the 'tools'")
 
 
 def _names(choice: dict[str, Any], tool: dict[str, Any]) -> bool:
     """Whether this tool of the request is the one that a choice names."""
-    if not same_type(choice["type"], tool["type"]):
+    if not same_type(choice["type"], tool["type"]) or not goes_out(tool):
         return False
-    if choice["type"] in _NAMED:
+    if choice["type"] in _NAMED or choice["type"] == "namespace":
         return bool(choice.get("name") == tool["name"])
     return choice["type"] != "mcp" or bool(choice["server_label"] == tool["server_label"])
 
@@ -200,25 +227,32 @@ def _names(choice: dict[str, Any], tool: dict[str, Any]) -> bool:
 def offered(tools: Sequence[dict[str, Any]]) -> Iterator[Offered]:
     """The tools that the client runs, as functions. Those that run on the server are known to whoever runs them."""
     for tool in tools:
-        if tool["type"] == "function":
-            parameters = tool.get("parameters") or {"type": "object", "properties": {}}
-            function = {"name": tool["name"], "parameters": parameters}
-            for field in ("description", "strict"):
-                if tool.get(field) is not None:
-                    function[field] = tool[field]
-            yield Offered(function, "function", tool["name"])
-        elif tool["type"] == "custom":
-            yield Offered(_custom(tool), "custom", tool["name"])
+        if tool["type"] in _NAMED:
+            yield _offer(tool)
+        elif tool["type"] == "namespace":
+            for inner in tool["tools"]:
+                yield _offer(inner, tool["name"])
 
 
-def _custom(tool: dict[str, Any]) -> dict[str, Any]:
+def _offer(tool: dict[str, Any], namespace: str = "") -> Offered:
+    name = joined_name(namespace, tool["name"]) if namespace else tool["name"]
+    if tool["type"] == "custom":
+        return Offered(_custom(tool, name), "custom", tool["name"], namespace=namespace)
+    function = {"name": name, "parameters": tool.get("parameters") or {"type": "object", "properties": {}}}
+    for field in ("description", "strict"):
+        if tool.get(field) is not None:
+            function[field] = tool[field]
+    return Offered(function, "function", tool["name"], namespace=namespace)
+
+
+def _custom(tool: dict[str, Any], name: str) -> dict[str, Any]:
     grammar = tool.get("format") or {}
     text = tool.get("description") or ""
     if grammar.get("type") == "grammar":
         text = f"{text}\n\nThe input follows this {grammar['syntax']} grammar:\n{grammar['definition']}".lstrip()
     argument = {"type": "string", "description": "The whole input, as plain text."}
     return {
-        "name": tool["name"],
+        "name": name,
         "description": text,
         "parameters": {
             "type": "object",
@@ -233,6 +267,8 @@ def chosen(choice: dict[str, Any]) -> Callable[[Offered], bool]:
     """Whether a tool that the model is offered is meant by a choice, or by an entry of allowed_tools."""
 
     def meant(one: Offered) -> bool:
+        if choice["type"] == "namespace":
+            return bool(choice["name"] == one.namespace)
         if not same_type(choice["type"], one.type):
             return False
         if choice["type"] == "mcp":

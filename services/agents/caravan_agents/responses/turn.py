@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,6 +29,7 @@ from caravan_agents.responses.open_items import (
 from caravan_agents.responses.outline import Outline, Sink, field_of, outline_of
 from caravan_agents.responses.request import SEALED, TIERS
 from caravan_agents.responses.sse import EventLog
+from caravan_agents.responses.tools import Offered
 
 _TRIES: Final = 16
 """Outlines that are made without one chunk that fits, until no more are made."""
@@ -101,10 +103,8 @@ class Hooks:
 class Rules:
     """How a turn is written."""
 
-    functions: frozenset[str]
-    """Names of functions that the client runs."""
-    custom: frozenset[str]
-    """Names of custom tools."""
+    tools: Mapping[str, Offered]
+    """Those that the client runs, by what the model calls them."""
     hooks: Hooks
 
 
@@ -286,14 +286,14 @@ class TurnWriter:
 
     def _announce(self, call: _Call) -> None:
         """Make its item, when the client runs it."""
-        if call.name in self._rules.functions:
-            self._close_talk()
-            call.open = OpenCall(self._next("function_call"), call.id, call.name)
-        elif call.name in self._rules.custom:
-            self._close_talk()
-            call.open = OpenCustomCall(self._next("custom_tool_call"), call.id, call.name)
-        else:
+        tool = self._rules.tools.get(call.name)
+        if tool is None:
             return
+        self._close_talk()
+        if tool.type == "custom":
+            call.open = OpenCustomCall(self._next("custom_tool_call"), call.id, tool.named)
+        else:
+            call.open = OpenCall(self._next("function_call"), call.id, tool.named)
         self._opened(call.open)
         for text in call.texts:
             call.open.delta(orjson.dumps(text), text)

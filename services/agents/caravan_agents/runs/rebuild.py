@@ -21,7 +21,7 @@ from caravan_agents.responses.ids import MakeId, new_id, of_output
 from caravan_agents.responses.items import Item
 from caravan_agents.responses.marks import OPEN, mark_of, may_go_on
 from caravan_agents.responses.sse import EventLog
-from caravan_agents.responses.tools import CUSTOM_ARGUMENT
+from caravan_agents.responses.tools import CUSTOM_ARGUMENT, called_name
 from caravan_agents.responses.turn import Hooks
 from caravan_agents.runs.state import State
 
@@ -139,7 +139,7 @@ def chat_of(events: list[Event], cites: bool = False) -> bytes:
                 made.append(_chunk({"index": 0, "delta": {"tool_calls": [_argument(calls[open_custom], '"}')]}}))
             index = calls[item["id"]] = len(calls)
             open_custom = item["id"] if item["type"] == "custom_tool_call" else None
-            function = {"name": item["name"], "arguments": ""}
+            function = {"name": called_name(item), "arguments": ""}
             if item["type"] == "custom_tool_call":
                 custom.add(item["id"])
                 function["arguments"] = '{"' + CUSTOM_ARGUMENT + '":"'

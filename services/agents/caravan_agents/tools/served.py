@@ -11,7 +11,7 @@ from typing import Any
 from caravan_contracts.errors import InvalidRequest
 
 from caravan_agents.responses.checks import contradiction
-from caravan_agents.responses.tools import same_type
+from caravan_agents.responses.tools import goes_out, same_type
 from caravan_agents.tools.files import options as files
 from caravan_agents.tools.files.tool import NAME as FILE_SEARCH
 from caravan_agents.tools.search import options as web
@@ -32,7 +32,7 @@ def check(tools: Sequence[dict[str, Any]], searching: bool) -> None:
             raise contradiction(where, f"'{where}': there is already a tool {name!r}")
         hosted.add(name)
     for at, tool in enumerate(tools):
-        if tool.get("name") in hosted:
+        if tool["type"] in ("function", "custom") and tool["name"] in hosted:
             where = f"tools[{at}].name"
             raise contradiction(where, f"'{where}': {tool['name']!r} is the name of a hosted tool")
 
@@ -42,7 +42,7 @@ def _hosted(tool: dict[str, Any], where: str, searching: bool) -> str:
     if tool["type"] == FILE_SEARCH:
         files.read_options(tool, where)
         return FILE_SEARCH
-    if not same_type(tool["type"], WEB_SEARCH):
+    if not same_type(tool["type"], WEB_SEARCH) or not goes_out(tool):
         return ""
     if not searching:
         raise _unserved(

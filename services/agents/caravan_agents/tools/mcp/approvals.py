@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from caravan_agents.responses.items import Item
-from caravan_agents.responses.tools import mcp_function
+from caravan_agents.responses.tools import joined_name
 from caravan_agents.responses.turn import ToolCall
 
 
@@ -29,7 +29,7 @@ def allowances(items: Iterable[Item]) -> dict[str, ToolCall]:
             asked = item["approval_request_id"]
             answers[asked] = answers.get(asked, True) and item["approve"] is True
     return {
-        asked: ToolCall(asked, mcp_function(request["server_label"], request["name"]), request["arguments"] or "{}")
+        asked: ToolCall(asked, joined_name(request["server_label"], request["name"]), request["arguments"] or "{}")
         for asked, request in requests.items()
         if answers.get(asked)
     }

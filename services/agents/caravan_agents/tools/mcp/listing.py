@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from caravan_agents.responses.tools import Offered, mcp_function
+from caravan_agents.responses.tools import Offered, joined_name
 from caravan_agents.tools.mcp.failures import ServerFailure
 from caravan_agents.tools.mcp.options import McpOptions
 from caravan_agents.tools.mcp.schemas import parameters
@@ -83,7 +83,7 @@ def offers(tools: Iterable[Listed], server: Server, taken: Collection[str]) -> I
     """The tools as functions, those whose name is `taken` left out; names are added to nothing."""
     seen = set(taken)
     for tool in tools:
-        name = mcp_function(server.label, tool["name"])
+        name = joined_name(server.label, tool["name"])
         if name in seen:
             log.info("%s: the tool %r is left out: a model could not tell it from another", server.label, tool["name"])
             continue

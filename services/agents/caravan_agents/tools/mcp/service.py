@@ -8,6 +8,7 @@ from typing import Any
 from caravan_bus.outbound import Guard
 from caravan_bus.outbound.hosts import place_of
 
+from caravan_agents.responses.tools import offered
 from caravan_agents.settings import Settings
 from caravan_agents.tools.mcp import connectors
 from caravan_agents.tools.mcp.cache import ListCache
@@ -41,13 +42,13 @@ class McpService:
         """What can be said of the MCP tools of a request before it is begun. Raises InvalidRequest."""
         self._read(tools, tenant)
 
-    def kit(self, tools: Sequence[Mapping[str, Any]], tenant: str, item_bytes: int = 0) -> McpKit | None:
+    def kit(self, tools: Sequence[dict[str, Any]], tenant: str, item_bytes: int = 0) -> McpKit | None:
         """The kit of one run with these tools of a request; None when there is no MCP tool. `item_bytes` is what one
         item may have when the run belongs to a conversation. Raises InvalidRequest."""
         servers = self._read(tools, tenant)
         if not servers:
             return None
-        taken = [str(tool["name"]) for tool in tools if tool["type"] in ("function", "custom")]
+        taken = [tool.name for tool in offered(tools)]
         return McpKit(servers, self._reach, tenant, taken, item_bytes)
 
     def _read(self, tools: Sequence[Mapping[str, Any]], tenant: str) -> list[tuple[Server, Guard]]:

@@ -40,12 +40,6 @@ class SearchOptions:
 
 def read_options(tool: dict[str, Any], where: str) -> SearchOptions:
     """Read a tool that has the SDK's type already. Raises InvalidRequest naming the field below `where`."""
-    if tool.get("external_web_access") is False:
-        raise InvalidRequest(
-            f"'{where}.external_web_access': every search here goes out to the web; leave the tool out instead",
-            param=f"{where}.external_web_access",
-            code="unsupported_value",
-        )
     kinds = tool.get("search_content_types")
     if kinds is not None and "text" not in kinds:
         raise InvalidRequest(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from caravan_agents.responses.tools import same_type
+from caravan_agents.responses.tools import goes_out, same_type
 from caravan_agents.tools.search.client import SearchClient
 from caravan_agents.tools.search.options import read_options
 from caravan_agents.tools.search.providers import ENGINES
@@ -32,7 +32,7 @@ class Searching:
         """For a run with these tools, which :func:`caravan_agents.tools.served.check` let pass; None when it has no
         search. `include` is the request's."""
         for at, tool in enumerate(tools):
-            if same_type(tool["type"], NAME) and self._client is not None:
+            if same_type(tool["type"], NAME) and goes_out(tool) and self._client is not None:
                 return SearchKit(self._client, read_options(tool, f"tools[{at}]"), include)
         return None
 
