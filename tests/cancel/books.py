@@ -51,6 +51,13 @@ class Books:
             assert time.monotonic() < end, f"still open after {seconds:.1f} s: {left}, not {rest}"
             await asyncio.sleep(0.02)
 
+    async def until_answered(self, status: int, count: float, seconds: float) -> None:
+        """Wait until so many ended so: they are counted when nothing is held for them any more."""
+        end = time.monotonic() + seconds
+        while (found := await self.answered(status)) != count:
+            assert time.monotonic() < end, f"{found} of {count} ended with {status}"
+            await asyncio.sleep(0.02)
+
     async def answered(self, status: int) -> float:
         """Requests over HTTP that ended so."""
         said = f'status="{status}"'

@@ -44,9 +44,9 @@ class HttpCaller:
         lines += [f"X-Caravan-Timeout: {seconds}"] if seconds is not None else []
         self._writer.write("\r\n".join([*lines, "", ""]).encode() + raw)
 
-    async def word(self) -> None:
-        """Wait for the first token."""
-        while b"data: " not in self._had:
+    async def word(self, mark: bytes = b"data: ") -> None:
+        """Wait for the first token: for the bytes that show it."""
+        while mark not in self._had:
             part = await asyncio.wait_for(self._reader.read(4096), 20)
             assert part, self._had
             self._had += part

@@ -6,11 +6,12 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
 from tests.cancel.books import Books
-from tests.cancel.callers import http_caller
+from tests.cancel.callers import Answer, HttpCaller, http_caller
 from tests.cancel.table import Phase, Row
 from tests.mesh.running import RunningMesh
 from tests.upstream.scripted import Recorded, ScriptedUpstream
@@ -21,6 +22,8 @@ PATIENCE = 4.0
 DEADLINES = {phase: 5.0 if phase is Phase.FULL else 1.5 if phase is Phase.PAUSE else 3.0 for phase in Phase}
 """Seconds: long enough for every request to be in its phase by then; of the pause, shorter than it is."""
 _QUIET = 0.5
+_FIRST = b'"w0 "'
+"""The first word of the upstream, in the JSON of every API."""
 
 
 class Case:
@@ -59,6 +62,68 @@ class Case:
 
     def __repr__(self) -> str:
         return f"{self.row} ({self.phase}, {[(one.open, one.left) for one in self.seen]})"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Requests of one phase, and what was under way before them."""
+
+    cases: list[Case]
+    callers: list[HttpCaller]
+    rest: dict[str, float]
+    asked: float
+
+
+@asynccontextmanager
+async def table(
+    mesh: RunningMesh,
+    books: Books,
+    upstream: ScriptedUpstream,
+    phase: Phase,
+    rows: Iterable[Row],
+    seconds: float | None = None,
+) -> AsyncIterator[Table]:
+    """A request for each of the rows that has `phase`, all of them in it."""
+    async with one_slot_taken(mesh, upstream, phase), AsyncExitStack() as connections:
+        rest = await books.open()
+        cases = [Case(row, phase, upstream) for row in rows if row.has(phase)]
+        asked = time.monotonic()
+        callers = [await connections.enter_async_context(http_caller(mesh.url)) for _ in cases]
+        for case, caller in zip(cases, callers, strict=True):
+            caller.ask(case.row.url(phase), case.body, seconds)
+        await asyncio.gather(*(case.reach() for case in cases))
+        if phase is Phase.LINE:
+            await books.line_of(len(cases), 10)
+        if phase in (Phase.STREAM, Phase.NEXT):
+            await asyncio.gather(*(caller.word(_FIRST) for caller in callers))
+        yield Table(cases, callers, rest, asked)
+        assert not any(case.seen for case in cases) or phase is not Phase.LINE, "it was asked all the same"
+
+
+async def left(made: Table, books: Books) -> None:
+    """All clients go away: nothing is held for them, and nobody is asked for them."""
+    before = await books.answered(499)
+    asked = [len(case.seen) for case in made.cases]
+    since = time.monotonic()
+    for caller in made.callers:
+        caller.leave()
+    await freed(made.cases, books, made.rest, since)
+    assert [len(case.seen) for case in made.cases] == asked, "somebody was asked for nobody"
+    await books.until_answered(499, before + len(made.cases), PATIENCE)
+
+
+async def answers(made: Table, books: Books, limit: float) -> list[Answer]:
+    """What all clients have at their deadline, by which nothing is held any more."""
+    phase = made.cases[0].phase
+    if phase is Phase.FULL:
+        # nobody reads: what the request holds is free all the same
+        await freed(made.cases, books, made.rest, made.asked + limit)
+    found = await asyncio.gather(*(caller.answer(limit + PATIENCE) for caller in made.callers))
+    took = time.monotonic() - made.asked
+    if phase is not Phase.PAUSE:
+        assert limit <= took < limit + PATIENCE
+    await freed(made.cases, books, made.rest, made.asked + limit)
+    return found
 
 
 @asynccontextmanager

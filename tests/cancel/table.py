@@ -55,10 +55,17 @@ class Row:
     def has(self, phase: Phase) -> bool:
         return self.stream or phase not in MID_STREAM
 
+    def model(self, phase: Phase) -> str:
+        kind = {"embeddings": "embedding", "rerank": "rerank"}.get(self.verb, "llm")
+        return f"{kind}-{phase}"
+
+    def url(self, phase: Phase) -> str:
+        """The path that is asked."""
+        return self.path
+
     def body(self, phase: Phase, text: str) -> dict[str, Any]:
         """A request whose prompt is `text`: by it the upstream's record of the request is found."""
-        kind = {"embeddings": "embedding", "rerank": "rerank"}.get(self.verb, "llm")
-        body: dict[str, Any] = {"model": f"{kind}-{phase}"}
+        body: dict[str, Any] = {"model": self.model(phase)}
         if self.verb == "chat":
             body["messages"] = [{"role": "user", "content": text}]
         elif self.verb == "completions":
