@@ -31,11 +31,17 @@ def test_content_is_generated(python: str, mesh: RunningMesh) -> None:
         "a tool": "told: sunny in Oslo",
         "counted": True,
         "vectors": [[0.5, -0.25, 0.0], [0.5, -0.25, 1.0]],
+        "a vector": [[0.5, -0.25, 0.0]],
+        "vectors of nobody": [404, "NOT_FOUND"],
+        "vectors of a chat model": [400, "INVALID_ARGUMENT"],
         "one model": ["generateContent", "streamGenerateContent", "countTokens"],
         "nobody": [404, "NOT_FOUND"],
         "limited": [429, "RESOURCE_EXHAUSTED"],
         "a stream that breaks": ["w0 w1 w2 ", False, "UNAVAILABLE"],
     }
+    several, one = mesh.upstream.asked("text-embed")[-2:]
+    assert (several.body["input"], "dimensions" in several.body) == (["a", "b"], False)
+    assert (one.body["input"], one.body["dimensions"]) == (["a"], 2)
 
 
 def test_interactions(python: str, mesh: RunningMesh) -> None:

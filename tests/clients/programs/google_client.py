@@ -59,6 +59,8 @@ shaped = types.GenerateContentConfig(response_mime_type="application/json", resp
 chat = client.chats.create(model="models/up/plain")
 picture = [types.Part.from_bytes(data=PICTURE, mime_type="image/png"), "what is it?"]
 vectors = models.embed_content(model="up/text-embed", contents=["a", "b"])
+smaller = types.EmbedContentConfig(output_dimensionality=2)
+single = models.embed_content(model="up/text-embed", contents="a", config=smaller)
 listed = list(models.list(config={"page_size": 2}))
 print(
     json.dumps(
@@ -74,6 +76,9 @@ print(
             "a tool": agent(),
             "counted": models.count_tokens(model="up/plain", contents="hello you").total_tokens > 2,
             "vectors": [vector.values for vector in vectors.embeddings],
+            "a vector": [vector.values for vector in single.embeddings],
+            "vectors of nobody": told(lambda: models.embed_content(model="nobody", contents="a")),
+            "vectors of a chat model": told(lambda: models.embed_content(model="up/plain", contents="a")),
             "models": sorted(model.name for model in listed),
             "one model": models.get(model="models/up/plain").supported_actions,
             "nobody": told(lambda: models.generate_content_stream(model="nobody", contents="hello")),

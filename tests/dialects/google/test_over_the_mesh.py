@@ -148,6 +148,8 @@ def test_tokens_are_counted_without_the_model(http: httpx.Client, upstream: Numb
     short, long = counted(HELLO), counted({"contents": "hello " * 100})
     assert 0 < short < 20 < long
     assert counted({"generateContentRequest": {**HELLO, "systemInstruction": "be brief, be kind"}}) > short
+    tool = {"name": "weather", "parameters": {"type": "OBJECT"}}
+    assert counted({"generateContentRequest": {**HELLO, "tools": [{"functionDeclarations": [tool]}]}}) > short
     assert upstream.asked("plain-counted") == []
 
 
