@@ -134,6 +134,7 @@ def test_vectors(http: httpx.Client) -> None:
 
 def test_what_tools_ask_before_anything_else(http: httpx.Client) -> None:
     assert http.get("/").text == "Ollama is running" and http.head("/").status_code == 200
+    assert http.head("/api/version").status_code == http.head("/api/tags").status_code == 200
     assert http.get("/api/version").json()["version"].count(".") == 2
     shown = http.post("/api/show", json={"name": "up/text-embed"}).json()
     assert shown["capabilities"] == ["embedding"] and shown["model_info"]["general.architecture"] == "caravan"

@@ -52,11 +52,13 @@ def router(resources: Resources) -> APIRouter:
     async def greet() -> Response:
         return PlainTextResponse("Ollama is running")
 
-    @routes.api_route("/api/version", methods=["GET", "HEAD"], summary="The version of Ollama's API")
+    @routes.head("/api/version", include_in_schema=False)
+    @routes.get("/api/version", summary="The version of Ollama's API")
     async def version() -> dict[str, str]:
         return {"version": VERSION}
 
-    @routes.api_route("/api/tags", methods=["GET", "HEAD"], summary="Every model")
+    @routes.head("/api/tags", include_in_schema=False)
+    @routes.get("/api/tags", summary="Every model")
     async def tags(principal: Principal = Depends(who)) -> dict[str, Any]:
         return {"models": [_tag(row) for row in rows(principal)]}
 
