@@ -57,7 +57,6 @@ from caravan_gateway.asgi import App
 from caravan_gateway.auth import Authenticator
 from caravan_gateway.completions import CompletionRoute
 from caravan_gateway.connection import Connection
-from caravan_gateway.dialects import llama_stack
 from caravan_gateway.dialects import table as dialects
 from caravan_gateway.edge import Edge
 from caravan_gateway.files import routes as file_routes
@@ -139,9 +138,11 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
     app = FastAPI(title="Caravan", version=VERSION, description="An OpenAI-compatible server on a message bus")
     errors.install(app)
+    openapi.install(app)
     app.include_router(health.router(not_ready, refresh))
     resources = Resources(view, requester, auth)
-    dialects.include(app, resources, runs)
+    vectors = Vectors(requester)
+    dialects.include(app, resources, runs, vectors)
     app.include_router(models.router(resources))
     app.include_router(providers.router(resources))
     app.include_router(routes.router(resources))
@@ -152,7 +153,6 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     files = Files(requester, kept)
     app.include_router(file_routes.router(resources, files))
     app.include_router(uploads.router(resources, files))
-    vectors = Vectors(requester)
     app.include_router(stores.router(resources, vectors))
     app.include_router(store_files.router(resources, vectors))
     app.include_router(batches.router(resources, vectors))
@@ -165,21 +165,14 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         files, auth, lambda: view.need(2.0), Transfers(settings.uploads_at_once), settings.body_timeout
     )
     app.include_router(responses.router(resources, runs, settings.request_timeout))
-    openapi.install(app)
-    app.include_router(llama_stack.router(resources, app.openapi, vectors))
-    hot = {
-        path: llama_stack.OpenAIRoute(verb, path, client, special, auth, watch, settings)
-        for path, verb in openapi.ROUTES.items()
-    }
     alpha = CompletionRoute(Verb.RERANK, rerank_alpha.PATH, client, special, auth, watch, settings)
     rerank = rerank_alpha.AlphaRerank(alpha, settings)
     hot_routes: dict[str, App] = {
-        **hot,
+        **dialects.openai_routes(openapi.ROUTES, alpha),
         rerank_alpha.PATH: rerank,
-        **llama_stack.hot_routes(alpha, rerank),
         responses.PATH: responses.ResponsesRoute(runs, alpha),
         **response_operations.hot_routes(runs, alpha),
-        **dialects.hot_routes(alpha, runs),
+        **dialects.hot_routes(alpha, runs, rerank),
     }
     open_to_all = settings.api_keys_file is None and not settings.allow_anonymous
     config = uvicorn.Config(

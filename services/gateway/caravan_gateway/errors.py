@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from caravan_gateway import asgi
-from caravan_gateway.dialects.llama_stack import absent
+from caravan_gateway.dialects import table as dialects
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def install(app: FastAPI) -> None:
         where = f"{request.method} {request.url.path}"
         if error.status_code == 404:
             unknown = NotFound(f"there is no route {where}; see /docs", code="unknown_route")
-            return response(absent.explained(request.url.path) or unknown)
+            return response(dialects.absent(request.url.path) or unknown)
         if error.status_code == 405:
             return response(MethodNotAllowed(f"{where}: this route does not take {request.method}; see /docs"))
         if error.status_code == 400:  # what FastAPI says of JSON that is nested too deeply, or is no UTF-8

@@ -96,26 +96,29 @@ def _wrong(error: ValidationError) -> CaravanError:
 
 def document() -> dict[str, Any]:
     """The route in the OpenAPI document."""
+    return {PATH: described("create_rerank_alpha")}
+
+
+def described(name: str) -> dict[str, Any]:
+    """What stands there of a path at which it answers; `name` is that of the operation."""
     return {
-        PATH: {
-            "post": {
-                "tags": ["Inference"],
-                "summary": "Rerank, in the shape of Llama Stack and OGX",
-                "operationId": "create_rerank_alpha",
-                "requestBody": {
-                    "required": True,
-                    "content": {"application/json": {"schema": AlphaRerankRequest.model_json_schema()}},
+        "post": {
+            "tags": ["Inference"],
+            "summary": "Rerank, in the shape of Llama Stack and OGX",
+            "operationId": name,
+            "requestBody": {
+                "required": True,
+                "content": {"application/json": {"schema": AlphaRerankRequest.model_json_schema()}},
+            },
+            "responses": {
+                "200": {
+                    "description": "best first",
+                    "content": {"application/json": {"schema": AlphaRerankAnswer.model_json_schema()}},
                 },
-                "responses": {
-                    "200": {
-                        "description": "best first",
-                        "content": {"application/json": {"schema": AlphaRerankAnswer.model_json_schema()}},
-                    },
-                    "default": {
-                        "description": "an error",
-                        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
-                    },
+                "default": {
+                    "description": "an error",
+                    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
                 },
-            }
+            },
         }
     }

@@ -202,6 +202,16 @@ def test_lists_of_every_generation(http: httpx.Client) -> None:
     assert {"route": "/v1/chat/completions", "method": "POST", "provider_types": []} in routes
 
 
+def test_every_path_is_documented(http: httpx.Client) -> None:
+    paths = http.get("/openapi.json").json()["paths"]
+    for path, field in CHATS:
+        assert paths[path]["post"]["requestBody"]["content"]["application/json"]["schema"]["required"][0] == field
+    names = {"/v1/inference/rerank", "/alpha/inference/embeddings", "/batch_inference/completion"}
+    assert names <= set(paths)
+    operations = [each["operationId"] for item in paths.values() for each in item.values()]
+    assert len(operations) == len(set(operations))
+
+
 def test_ranking_at_the_path_of_0_2(http: httpx.Client) -> None:
     asked = {"model": "up/some-reranker", "query": "q", "items": ["a", "bbb"]}
     assert [row["index"] for row in http.post("/v1/inference/rerank", json=asked).json()["data"]] == [1, 0]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from caravan_bus.responses import AgentRuns
+from caravan_contracts.errors import NotFound
+from caravan_contracts.inference import Verb
 from fastapi import FastAPI
 
 from caravan_gateway.asgi import App
@@ -14,14 +16,28 @@ from caravan_gateway.dialects.anthropic import routes as anthropic
 from caravan_gateway.dialects.google import about as google_about
 from caravan_gateway.dialects.google import table as google
 from caravan_gateway.dialects.google.interactions import routes as interactions
+from caravan_gateway.dialects.llama_stack import absent as llama_stack_absent
+from caravan_gateway.dialects.llama_stack import routes as llama_stack
 from caravan_gateway.dialects.ollama import about as ollama_about
 from caravan_gateway.dialects.ollama import table as ollama
 from caravan_gateway.resources import Resources
+from caravan_gateway.vectors.asking import Vectors
 
 
-def hot_routes(like: CompletionRoute, runs: AgentRuns) -> dict[str, App]:
-    """By path. `like` is the route of chat completions; `runs` asks agents workers."""
-    return {**anthropic.hot_routes(like, runs), **ollama.hot_routes(like), **interactions.hot_routes(like, runs)}
+def hot_routes(like: CompletionRoute, runs: AgentRuns, rerank: App) -> dict[str, App]:
+    """By path. `like` is the route of chat completions; `runs` asks agents workers; `rerank` is the route of
+    ``/v1alpha/inference/rerank``."""
+    return {
+        **anthropic.hot_routes(like, runs),
+        **ollama.hot_routes(like),
+        **interactions.hot_routes(like, runs),
+        **llama_stack.hot_routes(like, rerank),
+    }
+
+
+def openai_routes(verbs: Mapping[str, Verb], like: CompletionRoute) -> dict[str, App]:
+    """OpenAI's own routes, by path, as clients of other APIs can read them too; `verbs` has the same paths."""
+    return llama_stack.openai_routes(verbs, like)
 
 
 def find(like: CompletionRoute, runs: AgentRuns) -> Callable[[str], App | None]:
@@ -29,13 +45,20 @@ def find(like: CompletionRoute, runs: AgentRuns) -> Callable[[str], App | None]:
     return google.Paths(like, runs).find
 
 
-def include(app: FastAPI, resources: Resources, runs: AgentRuns) -> None:
+def include(app: FastAPI, resources: Resources, runs: AgentRuns, vectors: Vectors) -> None:
     """Add what of them FastAPI serves: before our own routes, for some paths are theirs for their clients alone."""
     app.include_router(google_about.router(resources))
     app.include_router(interactions.router(resources, runs))
     app.include_router(ollama_about.router(resources))
+    app.include_router(llama_stack.router(resources, app.openapi, vectors))
+
+
+def absent(path: str) -> NotFound | None:
+    """For a path where there is no route: what to use instead; None for one that no other API has."""
+    return llama_stack_absent.explained(path)
 
 
 def document() -> dict[str, Any]:
     """Paths of the OpenAPI document."""
-    return {**anthropic.document(), **ollama.document(), **google.document(), **interactions.document()}
+    tables = (anthropic, ollama, google, interactions, llama_stack)
+    return {path: item for table in tables for path, item in table.document().items()}

@@ -4,7 +4,3 @@ Generations 4 and 5 speak OpenAI's API, which needs no dialect. Shapes: the type
 0.1.9 and 0.2.23. Of a request, what has no counterpart passes to the provider as it is; of an answer, what these
 clients have no field for (reasoning, further choices) is left out.
 """
-
-from caravan_gateway.dialects.llama_stack.end_mark import OpenAIRoute as OpenAIRoute
-from caravan_gateway.dialects.llama_stack.routes import hot_routes as hot_routes
-from caravan_gateway.dialects.llama_stack.routes import router as router

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Final
+
+from caravan_contracts.inference import Verb
 from fastapi import APIRouter
 
+from caravan_gateway import rerank_alpha
 from caravan_gateway.asgi import App
 from caravan_gateway.completions import CompletionRoute
-from caravan_gateway.dialects.llama_stack import earlier, inspection, vector_dbs
+from caravan_gateway.dialects.llama_stack import documented, earlier, inspection, vector_dbs
 from caravan_gateway.dialects.llama_stack.batch import BatchRoute
 from caravan_gateway.dialects.llama_stack.chat import Chat
 from caravan_gateway.dialects.llama_stack.embeddings import Embeddings
+from caravan_gateway.dialects.llama_stack.end_mark import OpenAIRoute
 from caravan_gateway.dialects.llama_stack.generations import FIRST, SECOND, THIRD
 from caravan_gateway.dialects.llama_stack.inspection import Document
 from caravan_gateway.dialects.llama_stack.text import Text
@@ -28,7 +34,7 @@ _BATCHES = (
     (THIRD, "/v1/batch-inference/chat-completion", "/v1/batch-inference/completion"),
     (THIRD, "/v1/inference/batch-chat-completion", "/v1/inference/batch-completion"),
 )
-RERANK = "/v1/inference/rerank"
+RERANK: Final = "/v1/inference/rerank"
 
 
 def hot_routes(like: CompletionRoute, rerank: App) -> dict[str, App]:
@@ -42,6 +48,27 @@ def hot_routes(like: CompletionRoute, rerank: App) -> dict[str, App]:
         made[chat] = BatchRoute(Chat(generation), "messages", "messages_batch", chat, like)
         made[text] = BatchRoute(Text(generation), "content", "content_batch", text, like)
     return made
+
+
+def openai_routes(verbs: Mapping[str, Verb], like: CompletionRoute) -> dict[str, App]:
+    """OpenAI's own, by path, for which generations 4 and 5 ask; `verbs` has the same paths."""
+    return {path: OpenAIRoute(verb, path, *like.parts) for path, verb in verbs.items()}
+
+
+def document() -> dict[str, Any]:
+    """Their part of the OpenAPI document."""
+    made: dict[str, Any] = {}
+    posted = documented.posted
+    for generation, (chat, text, embeddings) in _PATHS.items():
+        model = generation.model_field
+        made[chat] = posted(chat, "A chat, streamed or whole", model, "messages", streams=True)
+        made[text] = posted(text, "A text, streamed or whole", model, "content", streams=True)
+        made[embeddings] = posted(embeddings, "Embeddings", model, "contents", streams=False)
+    for generation, chat, text in _BATCHES:
+        model = generation.model_field
+        made[chat] = posted(chat, "Chats, answered together", model, "messages_batch", streams=False)
+        made[text] = posted(text, "Texts, answered together", model, "content_batch", streams=False)
+    return {**made, RERANK: rerank_alpha.described("llama_stack_inference_rerank")}
 
 
 def router(resources: Resources, document: Document, vectors: Vectors) -> APIRouter:
