@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.clients_legacy.environments import GUIDES_PORT
-from tests.mesh.running import RESPONSES, RunningMesh
+from tests.mesh.running import RunningMesh
 from tests.upstream.scripted import ScriptedUpstream
 
 STACK = """
@@ -16,6 +16,9 @@ providers:
     config: {{base_url: "{url}", allow_unlisted: true}}
 models:
   - {{id: Llama3.2-11B-Vision-Instruct, provider: up, provider_model_id: plain}}
+shields:
+  - {{id: private, type: inline::pii}}
+  - {{id: secrets, type: inline::secrets}}
 """
 """With the model of Llama Stack's first guide."""
 
@@ -37,7 +40,7 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
     upstream.start()
     port = GUIDES_PORT if _free(GUIDES_PORT) else 0
     stack = STACK.format(url=upstream.url)
-    made = RunningMesh(tmp_path_factory.mktemp("legacy"), upstream, scale=RESPONSES, stack=stack, port=port)
+    made = RunningMesh(tmp_path_factory.mktemp("legacy"), upstream, scale="files=0,vector=0", stack=stack, port=port)
     made.start()
     made.until(made.all_ready)
     yield made

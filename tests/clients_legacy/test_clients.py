@@ -28,6 +28,7 @@ OWN = {
     "batch": [WORDS, WORDS],
     "health": "OK",
     "providers": ["up"],
+    "shields": [["private", "secrets"], "shield", None, "error", "email"],
 }
 """What generations 1 to 3 have in common."""
 FIRST = {

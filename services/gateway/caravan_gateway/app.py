@@ -141,8 +141,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     openapi.install(app)
     app.include_router(health.router(not_ready, refresh))
     resources = Resources(view, requester, auth)
-    vectors = Vectors(requester)
-    dialects.include(app, resources, runs, vectors)
+    vectors, safety = Vectors(requester), Safety(requester)
+    dialects.include(app, resources, dialects.Services(runs, vectors, safety))
     app.include_router(models.router(resources))
     app.include_router(providers.router(resources))
     app.include_router(routes.router(resources))
@@ -157,7 +157,6 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     app.include_router(store_files.router(resources, vectors))
     app.include_router(batches.router(resources, vectors))
     app.include_router(raw.router(resources, vectors))
-    safety = Safety(requester)
     app.include_router(shields.router(resources, safety))
     app.include_router(guardrails.router(resources))
     app.include_router(judging.router(resources, safety))
@@ -188,6 +187,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
                 raw.PATH: raw.MAX_BODY,
                 judging.MODERATIONS: judging.MAX_BODY,
                 judging.RUN_SHIELD: judging.MAX_BODY,
+                **dialects.LARGER,
             },
             admit=resources.known,
             sockets={responses.PATH: ResponsesSocket(runs, auth, settings, open_to_all)},

@@ -96,12 +96,24 @@ def cancel():
     return None
 
 
+def shields():
+    listed = [json.loads(line)["identifier"] for line in client.shields.list().splitlines()]
+    one = client.shields.retrieve(identifier="private")
+
+    def judged(text):
+        messages = [UserMessage(content=text, role="user")]
+        return client.safety.run_shield(shield_id="private", messages=messages, params={}).violation
+
+    found = judged("write to ada@example.org")
+    return [listed, one.type, judged("hello"), found.violation_level, found.metadata["violation_type"]]
+
+
 def main():
     vectors = client.inference.embeddings(contents=["a", "b"], model_id="text-embed").embeddings
     batch = client.batch_inference.chat_completion(messages_batch=[HELLO, HELLO], model="plain")
     made = {
         each.__name__: each()
-        for each in (plain, stream, logged, tools, streamed_tools, image, error, broken, text, models, cancel)
+        for each in (plain, stream, logged, tools, streamed_tools, image, error, broken, text, models, shields, cancel)
     }
     made["embeddings"] = vectors
     made["batch"] = [message.content for message in batch.completion_message_batch]

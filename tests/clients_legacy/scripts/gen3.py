@@ -137,11 +137,23 @@ def batch():
     return client.inference.batch_chat_completion(messages_batch=[HELLO, HELLO], model_id="plain").batch
 
 
+def shields():
+    listed = [shield.identifier for shield in client.shields.list()]
+    one = client.shields.retrieve("private")
+
+    def judged(text):
+        messages = [UserMessage(content=text, role="user")]
+        return client.safety.run_shield(shield_id="private", messages=messages, params={}).violation
+
+    found = judged("write to ada@example.org")
+    return [listed, one.type, judged("hello"), found.violation_level, found.metadata["violation_type"]]
+
+
 STEPS = (plain, stream, logged, tools, streamed_tools, image, error, broken, text, models, cancel, logprobs, shaped)
 
 
 def main():
-    made = {each.__name__: each() for each in (*STEPS, openai, absent)}
+    made = {each.__name__: each() for each in (*STEPS, openai, absent, shields)}
     made["embeddings"] = client.inference.embeddings(contents=["a", "b"], model_id="text-embed").embeddings
     made["batch"] = [answer.completion_message.content for answer in batch()]
     made["metrics"] = [metric.value for metric in chat("plain").metrics]

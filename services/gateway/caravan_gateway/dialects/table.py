@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 from caravan_bus.responses import AgentRuns
 from caravan_contracts.errors import NotFound
@@ -21,7 +22,20 @@ from caravan_gateway.dialects.llama_stack import routes as llama_stack
 from caravan_gateway.dialects.ollama import about as ollama_about
 from caravan_gateway.dialects.ollama import table as ollama
 from caravan_gateway.resources import Resources
+from caravan_gateway.safety.asking import Safety
 from caravan_gateway.vectors.asking import Vectors
+
+LARGER: Final = llama_stack.LARGER
+"""Bytes of a body, of paths where FastAPI may read more than elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Whom dialects ask beside models."""
+
+    runs: AgentRuns
+    vectors: Vectors
+    safety: Safety
 
 
 def hot_routes(like: CompletionRoute, runs: AgentRuns, rerank: App) -> dict[str, App]:
@@ -45,12 +59,12 @@ def find(like: CompletionRoute, runs: AgentRuns) -> Callable[[str], App | None]:
     return google.Paths(like, runs).find
 
 
-def include(app: FastAPI, resources: Resources, runs: AgentRuns, vectors: Vectors) -> None:
+def include(app: FastAPI, resources: Resources, services: Services) -> None:
     """Add what of them FastAPI serves: before our own routes, for some paths are theirs for their clients alone."""
     app.include_router(google_about.router(resources))
-    app.include_router(interactions.router(resources, runs))
+    app.include_router(interactions.router(resources, services.runs))
     app.include_router(ollama_about.router(resources))
-    app.include_router(llama_stack.router(resources, app.openapi, vectors))
+    app.include_router(llama_stack.router(resources, app.openapi, services.vectors, services.safety))
 
 
 def absent(path: str) -> NotFound | None:

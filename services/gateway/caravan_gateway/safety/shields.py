@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
+from caravan_bus.catalog import Catalog
 from caravan_contracts.context import Principal
 from caravan_contracts.errors import InvalidRequest, NotFound, Unavailable
 from caravan_contracts.models import page
@@ -63,6 +64,14 @@ def shield_object(resource: Resource, principal: Principal) -> dict[str, Any]:
     }
 
 
+def named(catalog: Catalog, shield: str, tenant: str) -> Resource:
+    """The shield of that id which the tenant may use. Raises NotFound."""
+    found = catalog.shield(shield, tenant)
+    if found is None:
+        raise NotFound(f"there is no shield {shield[:200]!r}; see GET /v1/shields")
+    return found
+
+
 def router(resources: Resources, safety: Safety) -> APIRouter:
     """The routes."""
     routes = APIRouter(prefix="/v1", tags=["Shields"])
@@ -85,10 +94,7 @@ def router(resources: Resources, safety: Safety) -> APIRouter:
 
     @routes.get("/shields/{shield:path}", summary="One shield")
     async def get_shield(shield: str, principal: Principal = Depends(who)) -> dict[str, Any]:
-        found = catalog().shield(shield, principal.tenant)
-        if found is None:
-            raise NotFound(f"there is no shield {shield[:200]!r}; see GET /v1/shields")
-        return shield_object(found, principal)
+        return shield_object(named(catalog(), shield, principal.tenant), principal)
 
     @routes.post("/shields", summary="Register or change a shield", openapi_extra=documented(RegisterShield))
     async def register_shield(

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import orjson
 from caravan_bus import listing
 from caravan_contracts.context import Principal
 from fastapi import APIRouter, Depends, Response
 
 from caravan_gateway.dialects.llama_stack.inspection import Document, described
+from caravan_gateway.dialects.llama_stack.lines import lines
 from caravan_gateway.resources import Resources
 
 PREFIXES: Final = ("", "/alpha")
@@ -35,7 +35,7 @@ def _of_one(resources: Resources, document: Document) -> APIRouter:
 
     @routes.get("/models/list")
     async def list_models(principal: Principal = Depends(who)) -> Response:
-        return _lines([_model(row) for row in listing.all_models(catalog(), principal.tenant)["data"]])
+        return lines([_model(row) for row in listing.all_models(catalog(), principal.tenant)["data"]])
 
     @routes.get("/models/get")
     async def get_model(identifier: str, principal: Principal = Depends(who)) -> Object:
@@ -59,7 +59,3 @@ def _of_one(resources: Resources, document: Document) -> APIRouter:
 def _model(row: Object) -> Object:
     """`llama_model` is generation 1's word for what runs behind the name."""
     return {**row, "llama_model": row["provider_resource_id"]}
-
-
-def _lines(rows: list[Object]) -> Response:
-    return Response(b"".join(orjson.dumps(row) + b"\n" for row in rows), media_type="application/jsonl")

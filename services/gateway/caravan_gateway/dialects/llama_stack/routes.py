@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from caravan_gateway import rerank_alpha
 from caravan_gateway.asgi import App
 from caravan_gateway.completions import CompletionRoute
-from caravan_gateway.dialects.llama_stack import documented, earlier, inspection, vector_dbs
+from caravan_gateway.dialects.llama_stack import documented, earlier, inspection, shields, vector_dbs
 from caravan_gateway.dialects.llama_stack.batch import BatchRoute
 from caravan_gateway.dialects.llama_stack.chat import Chat
 from caravan_gateway.dialects.llama_stack.embeddings import Embeddings
@@ -21,6 +21,8 @@ from caravan_gateway.dialects.llama_stack.inspection import Document
 from caravan_gateway.dialects.llama_stack.text import Text
 from caravan_gateway.dialects.route import DialectRoute
 from caravan_gateway.resources import Resources
+from caravan_gateway.safety import judging
+from caravan_gateway.safety.asking import Safety
 from caravan_gateway.vectors.asking import Vectors
 
 _PATHS = {
@@ -35,6 +37,8 @@ _BATCHES = (
     (THIRD, "/v1/inference/batch-chat-completion", "/v1/inference/batch-completion"),
 )
 RERANK: Final = "/v1/inference/rerank"
+LARGER: Final = dict.fromkeys(shields.RUN, judging.MAX_BODY)
+"""Bytes of a body, of paths where FastAPI may read more than elsewhere."""
 
 
 def hot_routes(like: CompletionRoute, rerank: App) -> dict[str, App]:
@@ -71,10 +75,11 @@ def document() -> dict[str, Any]:
     return {**made, RERANK: rerank_alpha.described("llama_stack_inference_rerank")}
 
 
-def router(resources: Resources, document: Document, vectors: Vectors) -> APIRouter:
+def router(resources: Resources, document: Document, vectors: Vectors, safety: Safety) -> APIRouter:
     """What does not ask models."""
     routes = APIRouter()
     routes.include_router(inspection.router(resources, document))
     routes.include_router(earlier.router(resources, document))
+    routes.include_router(shields.router(resources, safety))
     routes.include_router(vector_dbs.router(resources, vectors))
     return routes
