@@ -11,9 +11,11 @@ from caravan_contracts.errors import InvalidRequest
 from caravan_gateway.vectors import raw
 from caravan_gateway.vectors.chunks import MESSAGE_BYTES
 
+from tests.gateway import vector_door
 from tests.gateway.vector_door import Door, door
 
 INSERT, QUERY, DELETE = "/v1/vector-io/insert", "/v1/vector-io/query", "/v1/vector-io/delete"
+STORE = "vs_" + "1" * 32
 
 
 @pytest.fixture
@@ -27,14 +29,14 @@ def chunk(**more: Any) -> dict[str, Any]:
 
 
 async def insert(gate: Door, *chunks: Any, **more: Any) -> Any:
-    return await gate.send("POST", INSERT, {"vector_store_id": "vs_1", "chunks": list(chunks), **more})
+    return await gate.send("POST", INSERT, {"vector_store_id": STORE, "chunks": list(chunks), **more})
 
 
 async def test_a_chunk_reaches_the_service_as_it_is(gate: Door) -> None:
     metadata = {"document_id": "doc", "source": "wiki", "lines": [1, 2]}
     done = await insert(gate, chunk(metadata=metadata, chunk_metadata={"source": "x", "created_timestamp": 3}))
     assert (done.status_code, done.content) == (204, b"")
-    assert gate.last.store == "vs_1"
+    assert gate.last.store == STORE
     assert gate.last.chunks == [
         v.RawChunk(
             chunk_id="c1",
@@ -73,15 +75,15 @@ async def test_a_chunk_without_an_id_has_the_same_one_each_time(gate: Door) -> N
 async def test_forms_of_text(gate: Door, content: Any) -> None:
     assert (await insert(gate, chunk(content=content))).status_code == 204
     assert gate.last.chunks[0].text == "a\nb"
-    assert (await gate.send("POST", QUERY, {"vector_store_id": "vs_1", "query": content})).status_code == 200
+    assert (await gate.send("POST", QUERY, {"vector_store_id": STORE, "query": content})).status_code == 200
     assert gate.last.text == "a\nb"
 
 
 async def test_the_older_name_of_a_store(gate: Door) -> None:
-    body = {"vector_db_id": "vs_1", "chunks": [chunk()], "query": "q", "document_ids": ["d"]}
+    body = {"vector_db_id": STORE, "chunks": [chunk()], "query": "q", "document_ids": ["d"]}
     for path in (INSERT, QUERY, DELETE):
         assert (await gate.send("POST", path, body)).status_code < 300
-        assert gate.last.store == "vs_1"
+        assert gate.last.store == STORE
 
 
 async def test_many_chunks_go_in_as_many_messages_as_they_need(gate: Door) -> None:
@@ -125,19 +127,19 @@ async def test_what_cannot_be_an_attribute_stays_metadata_alone(gate: Door) -> N
     ("body", "status", "param"),
     [
         ({"chunks": [chunk()]}, 400, "vector_store_id"),
-        ({"vector_store_id": "vs_1", "chunks": []}, 400, "chunks"),
-        ({"vector_store_id": "vs_1", "chunks": [chunk()] * 1001}, 400, "chunks"),
-        ({"vector_store_id": "vs_1", "chunks": [chunk(), chunk(embedding=None)]}, 400, "chunks.1.embedding"),
-        ({"vector_store_id": "vs_1", "chunks": [chunk(embedding=[])]}, 400, "chunks.0.embedding"),
-        ({"vector_store_id": "vs_1", "chunks": [chunk(embedding=["1"])]}, 400, "chunks.0.embedding.0"),
-        ({"vector_store_id": "vs_1", "chunks": [chunk(embedding=[True])]}, 400, "chunks.0.embedding.0"),
-        ({"vector_store_id": "vs_1", "chunks": [chunk(content={"type": "image"})]}, 400, "chunks.0.content"),
-        ({"vector_store_id": "vs_1", "chunks": [chunk(content=["a", 1])]}, 400, "chunks.0.content.1"),
-        ({"vector_store_id": "vs_1", "chunks": [chunk(metadata={"document_id": 7})]}, 400, "chunks.0.document_id"),
-        ({"vector_store_id": "vs_1", "chunks": [chunk(chunk_id="x" * 129)]}, 400, "chunks.0.chunk_id"),
-        ({"vector_store_id": "vs_1", "chunks": [chunk()], "ttl_seconds": 60}, 400, "ttl_seconds"),
-        ({"vector_store_id": "vs_1", "chunks": [chunk()], "attributes": {"d": {}}}, 400, "attributes"),
-        ({"vector_store_id": "vs_1", "chunks": [chunk(), chunk(content="x" * 700_000)]}, 413, "chunks.1"),
+        ({"vector_store_id": STORE, "chunks": []}, 400, "chunks"),
+        ({"vector_store_id": STORE, "chunks": [chunk()] * 1001}, 400, "chunks"),
+        ({"vector_store_id": STORE, "chunks": [chunk(), chunk(embedding=None)]}, 400, "chunks.1.embedding"),
+        ({"vector_store_id": STORE, "chunks": [chunk(embedding=[])]}, 400, "chunks.0.embedding"),
+        ({"vector_store_id": STORE, "chunks": [chunk(embedding=["1"])]}, 400, "chunks.0.embedding.0"),
+        ({"vector_store_id": STORE, "chunks": [chunk(embedding=[True])]}, 400, "chunks.0.embedding.0"),
+        ({"vector_store_id": STORE, "chunks": [chunk(content={"type": "image"})]}, 400, "chunks.0.content"),
+        ({"vector_store_id": STORE, "chunks": [chunk(content=["a", 1])]}, 400, "chunks.0.content.1"),
+        ({"vector_store_id": STORE, "chunks": [chunk(metadata={"document_id": 7})]}, 400, "chunks.0.document_id"),
+        ({"vector_store_id": STORE, "chunks": [chunk(chunk_id="x" * 129)]}, 400, "chunks.0.chunk_id"),
+        ({"vector_store_id": STORE, "chunks": [chunk()], "ttl_seconds": 60}, 400, "ttl_seconds"),
+        ({"vector_store_id": STORE, "chunks": [chunk()], "attributes": {"d": {}}}, 400, "attributes"),
+        ({"vector_store_id": STORE, "chunks": [chunk(), chunk(content="x" * 700_000)]}, 413, "chunks.1"),
     ],
 )
 async def test_chunks_that_are_refused_leave_nothing(gate: Door, body: Any, status: int, param: str) -> None:
@@ -148,6 +150,18 @@ async def test_chunks_that_are_refused_leave_nothing(gate: Door, body: Any, stat
 
 async def test_the_body_has_a_bound(gate: Door) -> None:
     assert (await gate.http.post(INSERT, content=b" " * (raw.MAX_BODY + 1))).status_code == 413
+
+
+async def test_a_store_is_looked_for_by_its_name_once_the_chunks_are_good(gate: Door) -> None:
+    bad = await gate.send("POST", INSERT, {"vector_db_id": "letters", "chunks": [chunk(embedding=[])]})
+    assert (bad.status_code, gate.asked) == (400, [])
+    letters = vector_door.STORE.model_copy(update={"id": STORE})
+    gate.answers["list_stores"] = lambda asked: v.StorePage(data=[letters] if asked.name == "letters" else [])
+    for path, more in ((INSERT, {"chunks": [chunk()]}), (QUERY, {"query": "q"}), (DELETE, {"document_ids": ["d"]})):
+        for given, store in (("letters", STORE), ("nobody", "nobody"), ("x" * 600, "x" * 600)):
+            await gate.send("POST", path, {"vector_db_id": given, **more})
+            assert gate.last.store == store, path
+    assert {asked.name for asked in gate.of("list_stores")} == {"letters", "nobody"}
 
 
 async def test_an_error_in_the_middle_ends_an_insert(gate: Door) -> None:
@@ -163,18 +177,18 @@ async def test_an_error_in_the_middle_ends_an_insert(gate: Door) -> None:
 
 
 async def ask(gate: Door, query: Any = "q", **params: Any) -> v.QueryChunks:
-    done = await gate.send("POST", QUERY, {"vector_store_id": "vs_1", "query": query, "params": params or None})
+    done = await gate.send("POST", QUERY, {"vector_store_id": STORE, "query": query, "params": params or None})
     assert done.status_code == 200, done.text
     asked: v.QueryChunks = gate.last
     return asked
 
 
 async def test_a_query_and_what_it_may_say(gate: Door) -> None:
-    assert await ask(gate) == v.QueryChunks(store="vs_1", text="q", max_chunks=3)
+    assert await ask(gate) == v.QueryChunks(store=STORE, text="q", max_chunks=3)
     filters = {"type": "eq", "key": "a", "value": 1}
     full = await ask(gate, max_chunks=100, score_threshold=0.5, mode="hybrid", filters=filters)
     assert full == v.QueryChunks(
-        store="vs_1", text="q", max_chunks=100, score_threshold=0.5, mode="hybrid", filters=filters
+        store=STORE, text="q", max_chunks=100, score_threshold=0.5, mode="hybrid", filters=filters
     )
     by_vector = await ask(gate, [1, 0.5])
     assert (by_vector.vector, by_vector.text) == ([1.0, 0.5], "")
@@ -206,7 +220,7 @@ async def test_rankers_are_ranking_options(gate: Door, params: dict[str, Any], o
     ],
 )
 async def test_queries_that_are_refused(gate: Door, query: Any, params: Any, param: str) -> None:
-    done = await gate.send("POST", QUERY, {"vector_store_id": "vs_1", "query": query, "params": params})
+    done = await gate.send("POST", QUERY, {"vector_store_id": STORE, "query": query, "params": params})
     assert (done.status_code, done.json()["error"]["param"], gate.asked) == (400, param, [])
 
 
@@ -216,7 +230,7 @@ async def test_what_is_found_is_what_was_inserted(gate: Door) -> None:
     kept = gate.last.chunks[0]
     row = v.ScoredChunk(chunk_id="c1", document_id="doc", text=kept.text, score=0.5, metadata=kept.metadata)
     gate.answers["query_chunks"] = lambda _: v.ChunkPage(data=[row, row.model_copy(update={"metadata": {}})])
-    done = await gate.send("POST", QUERY, {"vector_store_id": "vs_1", "query": "q"})
+    done = await gate.send("POST", QUERY, {"vector_store_id": STORE, "query": "q"})
     known = {"chunk_id": "c1", "document_id": "doc"}
     assert done.json() == {
         "chunks": [
@@ -236,7 +250,7 @@ async def test_metadata_may_have_the_name_of_what_is_ours(gate: Door) -> None:
         metadata={"chunk_metadata": "x", "document_id": "doc"},
     )
     gate.answers["query_chunks"] = lambda _: v.ChunkPage(data=[row])
-    done = await gate.send("POST", QUERY, {"vector_store_id": "vs_1", "query": "q"})
+    done = await gate.send("POST", QUERY, {"vector_store_id": STORE, "query": "q"})
     assert done.status_code == 200
     assert done.json()["chunks"][0]["metadata"] == {"document_id": "doc", "chunk_metadata": "x"}
 
@@ -253,7 +267,7 @@ async def test_metadata_has_a_depth(gate: Door, depth: int) -> None:
 
 
 async def test_documents_are_taken_out(gate: Door) -> None:
-    done = await gate.send("POST", DELETE, {"vector_store_id": "vs_1", "document_ids": ["a", "b"]})
-    assert (done.status_code, gate.last) == (204, v.DeleteChunks(store="vs_1", documents=["a", "b"]))
-    done = await gate.send("POST", DELETE, {"vector_store_id": "vs_1", "chunk_ids": ["a"]})
+    done = await gate.send("POST", DELETE, {"vector_store_id": STORE, "document_ids": ["a", "b"]})
+    assert (done.status_code, gate.last) == (204, v.DeleteChunks(store=STORE, documents=["a", "b"]))
+    done = await gate.send("POST", DELETE, {"vector_store_id": STORE, "chunk_ids": ["a"]})
     assert (done.status_code, done.json()["error"]["param"]) == (400, "document_ids")

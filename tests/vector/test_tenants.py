@@ -157,3 +157,17 @@ def test_every_route_is_in_this_table(http: httpx.Client) -> None:
     for short, long in names.items():
         wanted = {(method, path.replace("{" + short, "{" + long)) for method, path in wanted}
     assert wanted == asked
+
+
+def test_a_name_is_looked_for_in_the_tenant_of_whoever_asks(
+    http: httpx.Client, stranger: httpx.Client, client: OpenAI
+) -> None:
+    store = client.vector_stores.create(name="named-by-ada").id
+    assert http.post("/v1/vector-io/insert", json={"vector_db_id": "named-by-ada", "chunks": [CHUNK]}).is_success
+    asked = {"vector_db_id": "named-by-ada", "query": VECTOR}
+    assert stranger.post("/v1/vector-io/query", json=asked).status_code == 404
+    assert stranger.get("/v1/vector-dbs/named-by-ada").status_code == 404
+    assert [row["content"] for row in http.post("/v1/vector-io/query", json=asked).json()["chunks"]] == ["mine now"]
+    later = client.vector_stores.create(name="named-by-ada").id
+    assert http.post("/v1/vector-io/query", json=asked).json()["chunks"] == []
+    assert http.get("/v1/vector-dbs/named-by-ada").json()["identifier"] == later != store

@@ -145,6 +145,8 @@ class GetStore(Message):
 class ListStores(Message):
     """A page of the tenant's stores, by when they were made."""
 
+    name: str = Field("", max_length=LONGEST_NAME)
+    """Only those of this name; empty: all."""
     after: str = ""
     before: str = ""
     order: Order = "desc"

@@ -247,11 +247,19 @@ def test_vector_dbs_are_vector_stores(http: httpx.Client) -> None:
     assert made in http.get("/v1/vector-dbs").json()["data"]
     assert http.get(f"/v1/vector_stores/{made['identifier']}").json()["name"] == "of-the-dialect"
     chunk = {"content": "camels", "metadata": {"document_id": "d"}, "embedding": [1.0, 0.0, 0.0]}
-    inserted = {"vector_db_id": made["identifier"], "chunks": [chunk]}
-    assert http.post("/v1/vector-io/insert", json=inserted).status_code == 204
-    asked = {"vector_db_id": made["identifier"], "query": [1.0, 0.0, 0.0]}
-    assert http.post("/v1/vector-io/query", json=asked).json()["chunks"][0]["content"] == "camels"
+    for known_as in ("of-the-dialect", made["identifier"]):
+        inserted = {"vector_db_id": known_as, "chunks": [chunk]}
+        assert http.post("/v1/vector-io/insert", json=inserted).status_code == 204
+        asked = {"vector_db_id": known_as, "query": [1.0, 0.0, 0.0]}
+        assert http.post("/v1/vector-io/query", json=asked).json()["chunks"][0]["content"] == "camels"
+        removed = {"vector_db_id": known_as, "document_ids": ["d"]}
+        assert http.post("/v1/vector-io/delete", json=removed).status_code == 204
+        assert http.post("/v1/vector-io/query", json=asked).json()["chunks"] == []
     assert http.get("/v1/vector-dbs/of-the-dialect").json() == made
     assert http.delete("/v1/vector-dbs/of-the-dialect").status_code == 204
     gone = http.get("/v1/vector-dbs/of-the-dialect")
     assert (gone.status_code, gone.json()["error"]["type"]) == (404, "invalid_request_error")
+    for nothing in ("of-the-dialect", "with\0nothing", "x" * 600, ""):
+        asked = {"vector_db_id": nothing, "query": [1.0, 0.0, 0.0]}
+        assert http.post("/v1/vector-io/query", json=asked).status_code == 404
+    assert http.get(f"/v1/vector-dbs/{'x' * 600}").status_code == 404

@@ -15,6 +15,7 @@ from caravan_gateway.bodies import documented, reading
 from caravan_gateway.resources import Resources
 from caravan_gateway.vectors import chunks
 from caravan_gateway.vectors.asking import SEARCH_TIMEOUT, Vectors
+from caravan_gateway.vectors.named import store_id
 
 PATH: Final = "/v1/vector-io"
 MAX_BODY: Final = 8 * 1024 * 1024
@@ -124,16 +125,18 @@ def router(resources: Resources, vectors: Vectors) -> APIRouter:
                 "'expires_after'",
                 param="ttl_seconds",
             )
-        asking = vectors.asking(request, principal)
-        for place, message in chunks.messages(body):
+        asking, messages = vectors.asking(request, principal), list(chunks.messages(body))
+        store = await store_id(asking, body.vector_store_id)
+        for place, message in messages:
             try:
-                await asking.ask("insert_chunks", message, v.Inserted)
+                await asking.ask("insert_chunks", message.model_copy(update={"store": store}), v.Inserted)
             except InvalidRequest as error:
                 raise chunks.in_body(error, place) from error
 
     @routes.post("/query", summary="Chunks near a text or a vector", openapi_extra=documented(Query))
     async def query_chunks(request: Request, principal: Principal = Depends(who), body: Query = _QUERY) -> Response:
         message, asking = body.message(), vectors.asking(request, principal)
+        message = message.model_copy(update={"store": await store_id(asking, message.store)})
         found: list[v.ScoredChunk] = []
         more = True
         while more:
@@ -151,7 +154,8 @@ def router(resources: Resources, vectors: Vectors) -> APIRouter:
     )
     async def delete_chunks(request: Request, principal: Principal = Depends(who), body: Removal = _REMOVAL) -> None:
         """Those that were inserted here. A chunk that was given no document is one itself."""
-        message = v.DeleteChunks(store=body.vector_store_id, documents=body.document_ids)
-        await vectors.asking(request, principal).ask("delete_chunks", message, v.Deleted)
+        asking = vectors.asking(request, principal)
+        store = await store_id(asking, body.vector_store_id)
+        await asking.ask("delete_chunks", v.DeleteChunks(store=store, documents=body.document_ids), v.Deleted)
 
     return routes

@@ -87,6 +87,9 @@ class StoreTable:
             before = await _find(connection, tenant, asked.before, "before") if asked.before else None
             values: list[Any] = [tenant]
             where = ["s.tenant = $1", "s.state = 'ready'"]
+            if asked.name:
+                values.append(asked.name)
+                where.append("s.name = $2")
             end, backwards = page_of(where, values, asked.order, asked.limit, after, before, "s")
             rows = await connection.fetch(f"SELECT {STORE} FROM vector_stores s {end}", *values)  # noqa: S608 - literals of ours
             counted = await connection.fetch(COUNTS, [row["number"] for row in rows])

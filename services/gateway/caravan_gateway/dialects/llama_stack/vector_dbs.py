@@ -1,7 +1,7 @@
 """``/v1/vector-dbs`` of Llama Stack 0.1 and 0.2: vector stores by their older name.
 
-The name that a client gives is the store's name, by which these routes find it; `identifier` is the store's id, which
-``/v1/vector-io`` takes.
+The name that a client gives is the store's name, by which these routes and ``/v1/vector-io`` find it; `identifier` is
+the store's id.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from pydantic import BaseModel, Field
 from caravan_gateway.bodies import documented, reading
 from caravan_gateway.resources import Resources
 from caravan_gateway.vectors.asking import Asking, Vectors
+from caravan_gateway.vectors.named import named
 
 PATH: Final = "/v1/vector-dbs"
 _MOST_PAGES: Final = 20
-"""Pages of stores in which a name is looked for."""
+"""Of stores in one list."""
 
 
 class NewVectorDb(BaseModel):
@@ -48,7 +49,7 @@ def router(resources: Resources, vectors: Vectors) -> APIRouter:
     ) -> dict[str, Any]:
         """Registering a name again gives the store that it has."""
         asking = vectors.asking(request, principal)
-        found = await _named(asking, body.vector_db_id)
+        found = await named(asking, body.vector_db_id)
         if found is None:
             message = v.CreateStore(
                 name=body.vector_db_id,
@@ -77,16 +78,7 @@ def router(resources: Resources, vectors: Vectors) -> APIRouter:
 
 async def _found(asking: Asking, name: str) -> v.VectorStore:
     """By its name, else by its id. Raises NotFound."""
-    named = await _named(asking, name)
-    return named or await asking.ask("get_store", v.GetStore(id=name), v.VectorStore)
-
-
-async def _named(asking: Asking, name: str) -> v.VectorStore | None:
-    """The newest of that name."""
-    async for store in _stores(asking):
-        if store.name == name:
-            return store
-    return None
+    return await named(asking, name) or await asking.ask("get_store", v.GetStore(id=name), v.VectorStore)
 
 
 async def _stores(asking: Asking) -> AsyncIterator[v.VectorStore]:
