@@ -114,6 +114,24 @@ def test_a_guardrail_that_a_request_names_holds_for_responses_too(http: httpx.Cl
     assert "no-such" in answer.text
 
 
+def test_a_guardrail_that_a_request_names_holds_for_its_run_in_the_background(
+    mesh: RunningMesh, http: httpx.Client
+) -> None:
+    body = {"model": "up/plain", "input": BAD, "background": True, "store": True}
+
+    def ended(headers: dict[str, str]) -> dict[str, Any]:
+        begun = http.post("/v1/responses", json=body, headers=headers)
+        assert begun.json()["status"] in ("queued", "in_progress"), begun.text
+        at = f"/v1/responses/{begun.json()['id']}"
+        mesh.until(lambda: http.get(at).json()["status"] not in ("queued", "in_progress"))
+        found: dict[str, Any] = http.get(at).json()
+        return found
+
+    assert ended({})["status"] == "completed"
+    made = ended({"X-Caravan-Guardrails": "strict"})
+    assert (made["status"], made["error"]["code"], made["output"]) == ("failed", "invalid_prompt", [])
+
+
 def test_the_result_of_a_tool_is_judged_on_its_way_to_the_model(http: httpx.Client, upstream: SayingUpstream) -> None:
     call = {"type": "function_call", "call_id": "call_1", "name": "look_up", "arguments": "{}"}
     result = {"type": "function_call_output", "call_id": "call_1", "output": BAD}

@@ -93,10 +93,11 @@ class Counted:
 
 
 @contextmanager
-def running(app: ASGIApp) -> Iterator[int]:
-    """The port of an application that runs in a thread."""
+def running(app: ASGIApp, port: int = 0) -> Iterator[int]:
+    """The port of an application that runs in a thread; 0: any."""
     taken = socket.socket()
-    taken.bind(("127.0.0.1", 0))
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    taken.bind(("127.0.0.1", port))
     taken.listen()  # whoever comes before the server waits in line
     config = uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1, ws="none", lifespan="on")
     made = uvicorn.Server(config)
