@@ -57,33 +57,6 @@ def test_texts_and_embeddings(http: httpx.Client, prefix: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path",
-    [
-        "/batch_inference/chat_completion",
-        "/alpha/batch-inference/chat-completion",
-        "/v1/inference/batch-chat-completion",
-    ],
-)
-def test_batches_keep_their_order(http: httpx.Client, mesh: RunningMesh, path: str) -> None:
-    chats = [[{"role": "user", "content": f"batch {number}"}] for number in range(12)]
-    made = http.post(path, json={"model": "plain", "messages_batch": chats}).json()
-    rows = made.get("batch") or made["completion_message_batch"]
-    assert len(rows) == 12
-    assert rows[0].get("content", rows[0].get("completion_message", {}).get("content")) == WORDS
-
-
-def test_a_batch_with_one_that_fails_is_that_failure(http: httpx.Client) -> None:
-    chats: list[Any] = [HELLO, [{"role": "user"}]]
-    wrong = http.post("/v1/inference/batch-chat-completion", json={"model_id": "plain", "messages_batch": chats})
-    assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, "messages_batch.1.0.content")
-    refused = http.post("/v1/inference/batch-completion", json={"model_id": "up/status-503", "content_batch": ["a"]})
-    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "upstream_error")
-    keyed = {"model_id": "plain", "content_batch": ["a"]}
-    once = http.post("/v1/inference/batch-completion", json=keyed, headers={"Idempotency-Key": "k"})
-    assert once.status_code == 400
-
-
-@pytest.mark.parametrize(
     ("model", "status", "code"),
     [
         ("nobody-has-this", 404, "model_not_found"),

@@ -34,6 +34,8 @@ def test_plain(http: httpx.Client) -> None:
 
 
 def test_stream(http: httpx.Client) -> None:
+    text = lines(http.post("/api/generate", json={"model": "up/split", "prompt": "hi"}))
+    assert "".join(line["response"] for line in text) == "w0 w1 w2 w3 " and text[-1]["done"]
     answer = http.post("/api/chat", json=asking("up/split"))
     assert answer.headers["content-type"] == "application/x-ndjson"
     made = lines(answer)
@@ -59,6 +61,12 @@ def test_tools(http: httpx.Client) -> None:
         ("/api/chat", asking("up/notjson", stream=False), 502),
         ("/api/chat", asking("up/plain", options={"temperature": 9}), 400),
         ("/api/generate", {"model": "up/plain", "prompt": 1}, 400),
+        ("/api/generate", {"model": "up/status-503", "prompt": "hi"}, 503),
+        ("/api/embed", {"model": "nobody", "input": "a"}, 404),
+        ("/api/embed", {"model": "up/text-embed"}, 400),
+        ("/api/embed", {"model": "up/plain", "input": "a"}, 400),
+        ("/api/embeddings", {"model": "nobody", "prompt": "a"}, 404),
+        ("/api/embeddings", {"model": "up/text-embed", "prompt": 1}, 400),
         ("/api/show", {"model": "nobody"}, 404),
         ("/api/show", {}, 400),
         ("/api/pull", {"model": "llama3"}, 501),
@@ -74,10 +82,13 @@ def test_error(http: httpx.Client, path: str, body: object, status: int) -> None
 
 @pytest.mark.parametrize("model", ["up/cut-3", "up/inband-3"])
 def test_a_stream_that_breaks_is_never_done(http: httpx.Client, model: str) -> None:
-    made = lines(http.post("/api/chat", json=asking(model)))
-    assert "".join(line["message"]["content"] for line in made[:-1]) == "w0 w1 w2 "
-    assert list(made[-1]) == ["error"]
-    assert not any(line.get("done") for line in made)
+    chat = lines(http.post("/api/chat", json=asking(model)))
+    text = lines(http.post("/api/generate", json={"model": model, "prompt": "hi"}))
+    assert "".join(line["message"]["content"] for line in chat[:-1]) == "w0 w1 w2 "
+    assert "".join(line["response"] for line in text[:-1]) == "w0 w1 w2 "
+    for made in (chat, text):
+        assert list(made[-1]) == ["error"]
+        assert not any(line.get("done") for line in made)
 
 
 def test_cancel(http: httpx.Client, mesh: RunningMesh, upstream: NumberedUpstream) -> None:
