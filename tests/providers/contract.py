@@ -20,7 +20,7 @@ import orjson
 import pytest
 from caravan_contracts.context import RequestContext
 from caravan_contracts.errors import ClientGone, DeadlineExceeded
-from caravan_contracts.inference import EVENT_STREAM, JSON_BODY, CallSpec, Verb
+from caravan_contracts.inference import EVENT_STREAM, JSON_BODY, CallSpec, Usage, Verb
 from caravan_inference.providers.base import Call, Provider, Result
 
 SHOWN = "some/name-of-the-client"
@@ -87,6 +87,17 @@ def read_events(data: bytes) -> list[dict[str, Any]]:
     return [orjson.loads(line[6:]) for line in lines]
 
 
+def read_named_events(data: bytes) -> list[dict[str, Any]]:
+    """The events of a stream of Anthropic's; asserts that each is whole and has the name of its type."""
+    assert data.endswith(b"\n\n")
+    made = []
+    for text in data.removesuffix(b"\n\n").split(b"\n\n"):
+        name, _, line = text.partition(b"\n")
+        made.append(orjson.loads(line.removeprefix(b"data: ")))
+        assert name == b"event: " + made[-1]["type"].encode()
+    return made
+
+
 async def whole(provider: Provider, call: Call) -> tuple[dict[str, Any], Result]:
     """Run a call that does not stream."""
     out = Recorder()
@@ -124,6 +135,10 @@ class ProviderContract:
         "max_tokens": 8,
     }
     completion: ClassVar[Mapping[str, Any]] = {"prompt": "One, two,", "temperature": 0, "seed": 1, "max_tokens": 5}
+    message: ClassVar[Mapping[str, Any]] = {
+        "messages": [{"role": "user", "content": "Name three colours."}],
+        "max_tokens": 8,
+    }
     rerank: ClassVar[Mapping[str, Any]] = {"query": "colours", "documents": ["red and blue", "a number", "three"]}
 
     def needs(self, verb: Verb) -> None:
@@ -137,6 +152,7 @@ class ProviderContract:
             Verb.COMPLETIONS: self.completion,
             Verb.EMBEDDINGS: {"input": "one"},
             Verb.RERANK: self.rerank,
+            Verb.MESSAGES: self.message,
         }
         return verb, bodies[verb]
 
@@ -228,6 +244,31 @@ class ProviderContract:
         assert len({row["index"] for row in body["results"]} & {0, 1, 2}) == len(scores) == 2
         assert result.summary.response_id == body["id"]
         assert result.summary.content_type == JSON_BODY
+
+    async def test_a_whole_message_has_anthropic_s_shape(self, provider: Provider) -> None:
+        self.needs(Verb.MESSAGES)
+        body, result = await whole(provider, make_call(Verb.MESSAGES, self.model, self.message))
+        assert (body["type"], body["role"], body["model"]) == ("message", "assistant", SHOWN)
+        summary = result.summary
+        assert (summary.content_type, summary.response_id) == (JSON_BODY, body["id"])
+        assert summary.finish_reason == body["stop_reason"]
+        assert summary.usage == Usage.from_anthropic(body["usage"])
+        assert summary.usage is not None and summary.usage.prompt_tokens > 0 < summary.usage.completion_tokens
+
+    async def test_a_streamed_message_begins_and_ends_as_anthropic_s(self, provider: Provider) -> None:
+        self.needs(Verb.MESSAGES)
+        body, known = await whole(provider, make_call(Verb.MESSAGES, self.model, self.message))
+        out = Recorder()
+        result = await provider.run(make_call(Verb.MESSAGES, self.model, self.message, stream=True), out)
+        told = read_named_events(out.all(result))
+        assert (told[0]["type"], told[0]["message"]["model"]) == ("message_start", SHOWN)
+        assert [event["type"] for event in told[-2:]] == ["message_delta", "message_stop"]
+        said = [event["delta"].get("text", "") for event in told if event["type"] == "content_block_delta"]
+        assert "".join(said) == "".join(block.get("text", "") for block in body["content"])
+        summary = result.summary
+        assert (summary.content_type, summary.finish_reason) == (EVENT_STREAM, body["stop_reason"])
+        assert summary.response_id == told[0]["message"]["id"]
+        assert summary.usage == known.summary.usage
 
     async def test_it_writes_nothing_without_credit(self, provider: Provider) -> None:
         self.needs(Verb.CHAT)

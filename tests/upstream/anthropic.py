@@ -9,6 +9,10 @@
     cut-2            2 words, then the connection is closed
     inband-2         2 words, then an error event (overloaded_error)
     nostop           a stream that ends without a stop reason
+    noend            one that ends without message_stop
+    early            an error event before any other
+    signed           a thought, and its signature, then the words
+    pages            what `pages` has for the text of the last message: bytes, as they are read
 
 Every request is recorded; `open` counts streams under way, `closed_early` those whose client went away.
 """
@@ -29,6 +33,8 @@ from tests.upstream.scripted import Recorded
 USAGE = {"input_tokens": 7, "output_tokens": 4, "cache_read_input_tokens": 2, "cache_creation_input_tokens": 0}
 ERRORS = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error",
           413: "request_too_large", 429: "rate_limit_error", 500: "api_error", 529: "overloaded_error"}  # fmt: skip
+OVERLOADED = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+THOUGHT = {"type": "thinking", "thinking": "hm", "signature": "EqQBCgIYAhIM+/=="}
 TOO_LONG = "prompt is too long: 212345 tokens > 200000 maximum"
 
 
@@ -36,6 +42,9 @@ TOO_LONG = "prompt is too long: 212345 tokens > 200000 maximum"
 class ScriptedAnthropic:
     models: list[str] = field(default_factory=lambda: ["plain", "claude-embed-x"])
     requests: list[Recorded] = field(default_factory=list)
+    raw: list[bytes] = field(default_factory=list)
+    """Their bodies as they came."""
+    pages: dict[str, list[bytes]] = field(default_factory=dict)
     open: int = 0
     closed_early: int = 0
     port: int = 0
@@ -82,7 +91,8 @@ class ScriptedAnthropic:
         return web.json_response(page)
 
     async def _messages(self, request: web.Request) -> web.StreamResponse:
-        body = json.loads(await request.read())
+        self.raw.append(await request.read())
+        body = json.loads(self.raw[-1])
         self.requests.append(Recorded(request.path, {k.lower(): v for k, v in request.headers.items()}, body))
         name, _, number = str(body["model"]).partition("-")
         if name == "status":
@@ -115,12 +125,19 @@ class ScriptedAnthropic:
             content = [{"type": "text", "text": '{"city":"Paris"}'}]
         if name == "tools":
             content.append({"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": "Paris"}})
+        if name == "signed":
+            content.insert(0, THOUGHT)
         stop = "tool_use" if name == "tools" else "end_turn"
         return {**head(body), "content": content, "stop_reason": stop, "stop_sequence": None, "usage": USAGE}
 
     async def _stream(self, request: web.Request, body: Any, name: str, number: int) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
+        for page in self.pages[body["messages"][-1]["content"]] if name == "pages" else ():
+            await response.write(page)
+            await asyncio.sleep(0)
+        if name == "pages":
+            return response
         for event in events(body, name, number):
             if name == "slow":
                 await asyncio.sleep(number / 1000)
@@ -142,17 +159,24 @@ def head(body: Any) -> dict[str, Any]:
 
 
 def events(body: Any, name: str, number: int) -> Iterator[dict[str, Any]]:
+    if name == "early":
+        yield OVERLOADED
+        return
     begun = {**head(body), "content": [], "stop_reason": None, "stop_sequence": None}
     yield {"type": "message_start", "message": {**begun, "usage": {**USAGE, "output_tokens": 1}}}
-    yield {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+    at = 0
+    if name == "signed":
+        yield from thought()
+        at = 1
+    yield {"type": "content_block_start", "index": at, "content_block": {"type": "text", "text": ""}}
     yield {"type": "ping"}
     for i, word in enumerate(words(body)):
         if name in ("cut", "inband") and i == number:
             if name == "inband":
-                yield {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+                yield OVERLOADED
             return
-        yield {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": word}}
-    yield {"type": "content_block_stop", "index": 0}
+        yield {"type": "content_block_delta", "index": at, "delta": {"type": "text_delta", "text": word}}
+    yield {"type": "content_block_stop", "index": at}
     if name == "tools":
         call = {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {}}
         yield {"type": "content_block_start", "index": 1, "content_block": call}
@@ -164,4 +188,12 @@ def events(body: Any, name: str, number: int) -> Iterator[dict[str, Any]]:
         return
     stop = {"stop_reason": "tool_use" if name == "tools" else "end_turn", "stop_sequence": None}
     yield {"type": "message_delta", "delta": stop, "usage": USAGE}
-    yield {"type": "message_stop"}
+    if name != "noend":
+        yield {"type": "message_stop"}
+
+
+def thought() -> Iterator[dict[str, Any]]:
+    yield {"type": "content_block_start", "index": 0, "content_block": {**THOUGHT, "thinking": "", "signature": ""}}
+    for name in ("thinking", "signature"):
+        yield {"type": "content_block_delta", "index": 0, "delta": {"type": f"{name}_delta", name: THOUGHT[name]}}
+    yield {"type": "content_block_stop", "index": 0}

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from caravan_contracts.context import RequestContext
-from caravan_contracts.errors import ModelNotFound
+from caravan_contracts.errors import InvalidRequest, ModelNotFound
 from caravan_contracts.inference import CallSpec, Verb
 from caravan_contracts.openai import RequestFacts, read_request
 
+from caravan_bus import native
 from caravan_bus.answer import Answer
 from caravan_bus.catalog import Route
 from caravan_bus.claims import Claims as Claims
@@ -82,9 +83,9 @@ class InferenceClient:
         provider_data: Mapping[str, str] | None = None,
         facts: RequestFacts | None = None,
     ) -> Asked:
-        """Send OpenAI's JSON `body`; returns once a worker accepted. `facts` of who has read the body already. Raises
-        InvalidRequest, ModelNotFound, RateLimited, ContentFiltered (reading the answer may, too) and whatever
-        :meth:`Router.send` raises."""
+        """Send the JSON `body`, OpenAI's or of what `verb` is; returns once a worker accepted. `facts` of who has read
+        the body already. Raises InvalidRequest, ModelNotFound, RateLimited, ContentFiltered (reading the answer may,
+        too) and whatever :meth:`Router.send` raises."""
         if facts is None:
             facts = read_request(verb, body)
         tenant = context.principal.tenant
@@ -118,6 +119,23 @@ class InferenceClient:
             raise
         return Asked(facts, answer if storing is None else storing.tape(answer, body, context, facts), call)
 
+    async def takes(self, verb: Verb, body: bytes, context: RequestContext) -> bool:
+        """Whether a request in other words than OpenAI's may be asked for with :meth:`ask` as it is: all that may
+        answer speak them, and no guardrail concerns it, for guardrails read OpenAI's alone. False when something is
+        wrong with the body. Raises ModelNotFound, InvalidRequest for a guardrail that there is not, Unavailable."""
+        patience = max(0.0, min(_PATIENCE, context.remaining))
+        await self._view.need(patience)
+        if not native.anybody_speaks(verb, self._view.catalog):
+            return False
+        try:
+            model = read_request(verb, body).model
+        except InvalidRequest:
+            return False
+        tenant = context.principal.tenant
+        if self._view.catalog.route(model, tenant) is None:
+            await self._view.resolve(model, tenant, patience)
+        return native.all_speak(verb, model, self._view.catalog, tenant) and not self.guardrails(model, context)
+
     def guardrails(self, model: str, context: RequestContext) -> str:
         """Of those that would concern a request: another text when the same answer might pass no more. Raises
         InvalidRequest, Unavailable."""
@@ -143,6 +161,11 @@ class InferenceClient:
         for candidate in candidates:
             names |= {candidate.id, f"{candidate.model.provider_id}/{candidate.model.resource_id}"}
         policy = guarding.policy(catalog, names, context)
+        if policy is not None and verb is Verb.MESSAGES:
+            raise InvalidRequest(
+                f"a guardrail concerns {facts.model!r}, and none reads {verb.value}: ask for a chat completion",
+                code="guardrail_cannot_read",
+            )
         return None if policy is None else guarding.guard(policy, verb, body, facts, context)
 
     async def _candidates(

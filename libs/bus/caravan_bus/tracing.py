@@ -36,6 +36,7 @@ OPERATION_NAMES: Final = {
     "chat": "chat",
     "completions": "text_completion",
     "embeddings": "embeddings",
+    "messages": "chat",
 }
 
 Attributes = dict[str, Any]

@@ -45,6 +45,7 @@ from caravan_contracts.work import QUEUES
 def _inference() -> list[Channel]:
     rows = []
     for verb in Verb:
+        json = f"{'Anthropic' if verb is Verb.MESSAGES else 'OpenAI'}'s JSON"
         rows.append(
             Channel(
                 name=f"inference.{verb}.at",
@@ -53,7 +54,7 @@ def _inference() -> list[Channel]:
                 publishers=CALLERS,
                 subscribers=WORKERS,
                 observers=(RECORDER,),
-                summary=f"{verb} on one worker; the body is OpenAI's JSON, untouched; header Caravan-Call",
+                summary=f"{verb} on one worker; the body is {json}, untouched; header Caravan-Call",
             )
         )
         rows.append(
@@ -65,7 +66,7 @@ def _inference() -> list[Channel]:
                 subscribers=(INFERENCE,),
                 foreign=True,
                 queue=INFERENCE,
-                summary=f"{verb} for any NATS client: OpenAI's JSON in, SSE events or one JSON body out; frames when "
+                summary=f"{verb} for any NATS client: {json} in, SSE events or one JSON body out; frames when "
                 "the header Caravan-Window is there",
             )
         )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Final
 
 import orjson
 
@@ -23,6 +25,7 @@ LONGEST_TIMEOUT = 86_400.0
 """Seconds it may take whatever its caller names."""
 _LONGEST_TEXT = 1024
 _MOST_GUARDRAILS = 16
+_TOKENS: Final = re.compile(r"[A-Za-z0-9._-]+( ?, ?[A-Za-z0-9._-]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,10 @@ class RequestContext:
     idempotency_key: str = ""
     client_request_id: str = ""
     """What the client calls it. For logs and traces: nothing is decided by it."""
+    anthropic_version: str = ""
+    anthropic_beta: str = ""
+    """As what a client of Anthropic's Messages API wants its request to be read, when that is not the plain version:
+    for a provider that it is passed on to untouched."""
 
     @property
     def remaining(self) -> float:
@@ -114,6 +121,13 @@ class RequestContext:
     def with_traceparent(self, traceparent: str) -> RequestContext:
         """The same, one span further down."""
         return replace(self, traceparent=traceparent)
+
+    def with_anthropic(self, version: str, beta: str) -> RequestContext:
+        """The same with what the headers of these names say. Raises InvalidRequest for what is not plain."""
+        version, beta = _tokens(h.ANTHROPIC_VERSION, version), _tokens(h.ANTHROPIC_BETA, beta)
+        if version in ("", h.PLAIN_VERSION) and not beta:
+            return self
+        return replace(self, anthropic_version=version, anthropic_beta=beta)
 
     def to_headers(self) -> dict[str, str]:
         """The headers of a message sent for this request."""
@@ -130,6 +144,10 @@ class RequestContext:
             made[h.IDEMPOTENCY_KEY] = self.idempotency_key
         if self.client_request_id:
             made[h.CLIENT_REQUEST_ID] = self.client_request_id
+        if self.anthropic_version:
+            made[h.ANTHROPIC_VERSION] = self.anthropic_version
+        if self.anthropic_beta:
+            made[h.ANTHROPIC_BETA] = self.anthropic_beta
         return made
 
     @staticmethod
@@ -151,6 +169,8 @@ class RequestContext:
             (_line(headers, h.TRACESTATE) or "") if h.TRACESTATE in headers else "",
             _text(headers, h.IDEMPOTENCY_KEY) if h.IDEMPOTENCY_KEY in headers else "",
             (_line(headers, h.CLIENT_REQUEST_ID) or "") if h.CLIENT_REQUEST_ID in headers else "",
+            _tokens(h.ANTHROPIC_VERSION, headers[h.ANTHROPIC_VERSION]) if h.ANTHROPIC_VERSION in headers else "",
+            _tokens(h.ANTHROPIC_BETA, headers[h.ANTHROPIC_BETA]) if h.ANTHROPIC_BETA in headers else "",
         )
 
 
@@ -158,6 +178,16 @@ def _text(headers: Mapping[str, str], name: str) -> str:
     text = _line(headers, name)
     if text is None:
         raise InvalidRequest(f"the header {name} is one line of at most {_LONGEST_TEXT} printable characters")
+    return text
+
+
+def _tokens(name: str, text: str) -> str:
+    if text and (len(text) > _LONGEST_TEXT or not _TOKENS.fullmatch(text)):
+        raise InvalidRequest(
+            f"the header {name} has names of letters, digits, '.', '_' and '-', with commas between, and at most "
+            f"{_LONGEST_TEXT} characters",
+            param=name,
+        )
     return text
 
 

@@ -22,12 +22,20 @@ _MAX_TEXT: Final = 512
 
 class Verb(StrEnum):
     """What an inference worker does. The body is the JSON of OpenAI's operation of that name, untouched; OpenAI has
-    no `rerank`, so its body is :class:`caravan_contracts.rerank.RerankRequest`."""
+    no `rerank`, so its body is :class:`caravan_contracts.rerank.RerankRequest`. `messages` is Anthropic's Messages API,
+    asked of providers that speak it themselves: its JSON in, its events or JSON out, which end with ``message_stop``
+    and have no ``[DONE]``."""
 
     CHAT = "chat"
     COMPLETIONS = "completions"
     EMBEDDINGS = "embeddings"
     RERANK = "rerank"
+    MESSAGES = "messages"
+
+    @property
+    def end_mark(self) -> bytes:
+        """What stands behind the last event of a stream that ended well."""
+        return b"" if self is Verb.MESSAGES else DONE_EVENT
 
 
 MODELS: Final = "models"
@@ -106,6 +114,20 @@ class Usage:
             _count(usage.get("completion_tokens")),
             _count(read.get("cached_tokens")) if isinstance(read, dict) else 0,
             _count(written.get("reasoning_tokens")) if isinstance(written, dict) else 0,
+        )
+
+    @staticmethod
+    def from_anthropic(usage: object) -> Usage | None:
+        """Read the `usage` of a message; None when it is none. What a cache had, or was given, is input, too."""
+        if not isinstance(usage, dict):
+            return None
+        cached = _count(usage.get("cache_read_input_tokens"))
+        details = usage.get("output_tokens_details")
+        return Usage(
+            _count(usage.get("input_tokens")) + cached + _count(usage.get("cache_creation_input_tokens")),
+            _count(usage.get("output_tokens")),
+            cached,
+            _count(details.get("thinking_tokens")) if isinstance(details, dict) else 0,
         )
 
 

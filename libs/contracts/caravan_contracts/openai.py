@@ -1,7 +1,8 @@
 """Reading an OpenAI request once: what routing needs, and a 400 that names the field when something is wrong.
 
 Only the types of the fields we know are checked; fields we do not know pass through to the provider untouched.
-Source: the OpenAI API reference (chat completions, completions, embeddings); Cohere's and Jina's (rerank).
+Source: the OpenAI API reference (chat completions, completions, embeddings); Cohere's and Jina's (rerank); Anthropic's
+(messages), which is left to the provider but for what we need of it ourselves.
 """
 
 from __future__ import annotations
@@ -150,14 +151,18 @@ _FIELDS: Final[dict[Verb, dict[str, Check]]] = {
         "top_n": _count(1),
         "return_documents": _BOOL,
     },
+    Verb.MESSAGES: {"stream": _BOOL, "stream_options": _DICT, "messages": _LIST},
 }
 _NEEDED: Final = {
     Verb.CHAT: ("messages",),
     Verb.COMPLETIONS: ("prompt",),
     Verb.EMBEDDINGS: ("input",),
     Verb.RERANK: ("query", "documents"),
+    Verb.MESSAGES: ("messages",),
 }
-_STREAMING: Final = frozenset({Verb.CHAT, Verb.COMPLETIONS})
+_STREAMING: Final = frozenset({Verb.CHAT, Verb.COMPLETIONS, Verb.MESSAGES})
+_CHECKED: Final = frozenset({Verb.RERANK, Verb.MESSAGES})
+"""Their needed fields are checked with all others."""
 
 
 def read_request(verb: Verb, body: bytes) -> RequestFacts:
@@ -205,8 +210,8 @@ def _check_needed(verb: Verb, data: dict[str, Any]) -> None:
     for name in _NEEDED[verb]:
         if data.get(name) is None:
             raise InvalidRequest(f"'{name}' is missing", param=name, code="missing_required_parameter")
-    if verb is Verb.RERANK:
-        return  # its fields were checked with the others
+    if verb in _CHECKED:
+        return
     name = _NEEDED[verb][0]
     value = data[name]
     if verb is Verb.CHAT:

@@ -16,6 +16,9 @@ MAX_ID = 256
 UNLISTED_TYPES = frozenset({"remote::azure", "remote::databricks", "remote::passthrough"})
 """Provider types that serve models they do not list, unless their `allow_unlisted` says otherwise."""
 
+MESSAGES_TYPES = frozenset({"remote::anthropic"})
+"""Provider types that speak Anthropic's Messages API themselves, unless their `messages` says otherwise."""
+
 REPLAY_TYPE = "remote::replay"
 """The provider type of recordings: served by ``caravan replay``, never by inference workers."""
 

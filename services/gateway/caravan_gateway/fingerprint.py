@@ -14,16 +14,22 @@ _NO_MATTER: Final = ("user", "safety_identifier", "prompt_cache_key", "prompt_ca
 
 
 def of_body(
-    verb: str, body: bytes, provider_data: Mapping[str, str] | None = None, guardrails: Sequence[str] = ()
+    verb: str,
+    body: bytes,
+    provider_data: Mapping[str, str] | None = None,
+    guardrails: Sequence[str] = (),
+    read_as: Sequence[str] = (),
 ) -> str:
     """SHA-256, hex: equal for bodies (JSON objects that were checked) that say the same, in whatever order of keys and
-    with whatever white space, to the same provider keys, by the same guardrails."""
+    with whatever white space, to the same provider keys, by the same guardrails, to be read as the same version."""
     digest = hashlib.sha256(f"{verb}\0".encode())
     digest.update(_canonical(orjson.loads(body), body))
     if provider_data:
         digest.update(b"\0" + orjson.dumps(dict(provider_data), option=orjson.OPT_SORT_KEYS))
     if guardrails:
         digest.update(b"\0\0" + ",".join(guardrails).encode())
+    if any(read_as):
+        digest.update(b"\0\0\0" + "\0".join(read_as).encode())
     return digest.hexdigest()
 
 

@@ -123,7 +123,8 @@ class Special:
             raise DependencyDown("requests with an Idempotency-Key need Redis, and this server has none")
         context = asked.context
         scope = Scope.of(context.principal.tenant, asked.verb, asked.key)
-        body = fingerprint.of_body(asked.verb, asked.body, asked.provider_data, context.principal.guardrails)
+        read_as = (context.anthropic_version, context.anthropic_beta)
+        body = fingerprint.of_body(asked.verb, asked.body, asked.provider_data, context.principal.guardrails, read_as)
         name = f"caravan-{scope.name[:32]}-{body[:16]}"
 
         async def begin() -> Begun:
@@ -150,10 +151,12 @@ class Special:
         return Found(followed, facts.stream, headers, None, followed)
 
     async def _kept(self, wanted: Wanted, facts: RequestFacts, wish: Wish) -> Found:
-        cache, tenant = self._cache, wanted.context.principal.tenant
+        cache, context = self._cache, wanted.context
+        tenant = context.principal.tenant
         lookup = None
         asks = wish is not Wish.NOTHING or (cache is not None and cache.always(facts.model, tenant))
-        if cache is not None and asks and not wanted.provider_data:
+        own = wanted.provider_data or context.anthropic_version or context.anthropic_beta
+        if cache is not None and asks and not own:
             guardrails = self._client.guardrails(facts.model, wanted.context)
             lookup = cache.lookup(wanted.verb, wanted.body, facts, tenant, wish, guardrails)
         if cache is not None and lookup is not None:

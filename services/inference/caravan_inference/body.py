@@ -13,6 +13,8 @@ _STRINGS = {
     key: re.compile(rb'"' + key + rb'"\s*:\s*("(?:[^"\\]|\\.)*")') for key in (b"model", b"id", b"finish_reason")
 }
 _MODEL = _STRINGS[b"model"]
+_TOKENS = re.compile(rb'[{}\[\]]|"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+"""Brackets and strings of a JSON text."""
 _USAGE_OPTION = b'"stream_options":{"include_usage":true},'
 
 
@@ -30,8 +32,7 @@ def rename_model(body: bytes, shown: str, wanted: str) -> bytes:
                 return body.replace(old, new)
     found = _first_two(body)
     if len(found) == 1 and _decoded(found[0].group(1)) == shown:
-        start, stop = found[0].span(1)
-        return b"".join((body[:start], json.dumps(wanted).encode(), body[stop:]))
+        return _put(body, found[0].span(1), wanted)
     data = orjson.loads(body)
     data["model"] = wanted
     return orjson.dumps(data)
@@ -43,6 +44,28 @@ def _renamings(shown: str, wanted: str) -> tuple[tuple[bytes, bytes], ...]:
     new = json.dumps(wanted).encode()
     old = json.dumps(shown).encode()
     return tuple((b'"model":' + space + old, b'"model":' + space + new) for space in (b" ", b""))
+
+
+def rename_own_model(body: bytes, shown: str, wanted: str) -> bytes:
+    """`body`, a JSON object whose `model` is `shown`, with that changed to `wanted` and every other byte as it was,
+    whatever else in it is called a model."""
+    if shown == wanted:
+        return body
+    models = _first_two(body)
+    if len(models) == 1 and _decoded(models[0].group(1)) == shown:
+        return _put(body, models[0].span(1), wanted)
+    depth, key, at = 0, b"", 0
+    for token in _TOKENS.finditer(body):
+        found = token.group()
+        if found in (b"{", b"["):
+            depth += 1
+        elif found in (b"}", b"]"):
+            depth -= 1
+        elif depth == 1 and body[at : token.start()].strip() == b":" and _decoded(key) == "model":
+            return _put(body, token.span(), wanted)
+        else:
+            key, at = found, token.end()
+    return body
 
 
 def ask_for_usage(body: bytes) -> bytes:
@@ -95,6 +118,11 @@ def first_string(body: bytes, key: bytes) -> tuple[bytes, str] | None:
         return None
     value = _decoded(match.group(1))
     return (match.group(0), value) if value is not None else None
+
+
+def _put(body: bytes, span: tuple[int, int], name: str) -> bytes:
+    """`body` with `name` for what stands there."""
+    return b"".join((body[: span[0]], json.dumps(name).encode(), body[span[1] :]))
 
 
 def _first_two(body: bytes) -> list[re.Match[bytes]]:

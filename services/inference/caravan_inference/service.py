@@ -14,7 +14,7 @@ from caravan_bus.stream.server import Inbound
 from caravan_contracts import headers as h
 from caravan_contracts import subjects as s
 from caravan_contracts.errors import CaravanError, NoWorker
-from caravan_contracts.inference import DONE_EVENT, SERVICE, Summary, Verb
+from caravan_contracts.inference import SERVICE, Summary, Verb
 from caravan_contracts.registry import ModelType
 
 from caravan_inference import rerank
@@ -50,7 +50,7 @@ class InferenceService:
             process.end(error, code)
             _log_end(inbound, began, code)
             raise
-        sender.end(result.summary, result.tail + DONE_EVENT if spec.stream else result.tail)
+        sender.end(result.summary, result.tail + call.verb.end_mark if spec.stream else result.tail)
         metrics.WORKER_REQUESTS.labels(spec.provider, inbound.verb, "ok").inc()
         if tracing.enabled():
             span.set(_attributes(result.summary))

@@ -22,6 +22,7 @@ MAX_ALIASES: Final = 32
 _PROVIDER_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 _PROVIDER_TYPE: Final = re.compile(r"(remote|inline)::[a-z0-9][a-z0-9._-]{0,62}\Z")
 _URL_KEYS: Final = ("base_url", "url")
+_SWITCHES: Final = ("allow_unlisted", "messages")
 _FILE_ENDINGS: Final = ("_file", "_path", "_cert", "client_key")
 
 
@@ -78,8 +79,9 @@ def config_problem(config: dict[str, Any]) -> str:
         url = config.get(key)
         if url is not None and (reason := _url_problem(url)):
             return f"config.{key} {reason}"
-    if not isinstance(config.get("allow_unlisted") or False, bool):
-        return "config.allow_unlisted should be true or false"
+    for key in _SWITCHES:
+        if not isinstance(config.get(key) or False, bool):
+            return f"config.{key} should be true or false"
     return ""
 
 

@@ -317,4 +317,6 @@ def _context(message: Message, principal: Principal) -> RequestContext:
         given.traceparent,
         given.tracestate,
         given.idempotency_key,
+        anthropic_version=given.anthropic_version,
+        anthropic_beta=given.anthropic_beta,
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 
 from caravan_contracts.errors import CaravanError
-from caravan_contracts.inference import CallSpec, Summary
+from caravan_contracts.inference import CallSpec, Summary, Verb
 
 from caravan_bus.routing.attempts import Attempts, too_late
 from caravan_bus.routing.continuing import Continuing, stalled
@@ -28,6 +28,8 @@ class Failover:
         self._attempts = attempts
         keeps = bool(attempts.name) and attempts.call.request.facts.stream
         self._kept = Kept() if keeps else None
+        if self._kept is not None and attempts.call.request.verb is Verb.MESSAGES:
+            self._kept.drop()  # nobody goes on with a message: its thoughts are signed by whoever began it
         self._rest = Continuing(attempts, self._kept) if self._kept is not None else None
         self._begun = False
         self._over = False

@@ -14,7 +14,7 @@ _STRUCTURED: Final = frozenset({"json_object", "json_schema"})
 
 
 class Properties:
-    """Of one request; `body` is OpenAI's JSON and was checked before."""
+    """Of one request; `body` is OpenAI's JSON, or Anthropic's, and was checked before."""
 
     def __init__(self, body: bytes, stream: bool) -> None:
         self._body = body
@@ -55,7 +55,10 @@ class Properties:
     @cached_property
     def structured_output(self) -> bool:
         """Whether its answer has to be JSON."""
-        wanted = self._data.get("response_format")
+        wanted = self._data.get("response_format") or self._data.get("output_format")
+        config = self._data.get("output_config")
+        if not wanted and isinstance(config, dict):
+            wanted = config.get("format")
         return isinstance(wanted, dict) and wanted.get("type") in _STRUCTURED
 
     @property
@@ -81,8 +84,9 @@ class Properties:
     def _texts(self) -> Iterator[str]:
         yield from (content for content in self._messages() if isinstance(content, str))
         yield from (part["text"] for part in self._parts() if isinstance(part.get("text"), str))
-        for name in ("prompt", "input", "query", "documents"):
+        for name in ("prompt", "input", "query", "documents", "system"):
             value = self._data.get(name)
-            for text in value if isinstance(value, list) else (value,):
+            for part in value if isinstance(value, list) else (value,):
+                text = part.get("text") if name == "system" and isinstance(part, dict) else part
                 if isinstance(text, str):
                     yield text

@@ -14,6 +14,7 @@ from caravan_contracts.registry import ModelType
 from caravan_contracts.routes import Target
 
 from caravan_bus.catalog import Catalog, ModelTarget, Route
+from caravan_bus.native import speaks
 from caravan_bus.router import Router
 from caravan_bus.routing.health import Use
 from caravan_bus.routing.plan import Plan, Standing, ordered, plan
@@ -26,6 +27,7 @@ _WANTED: Final[Mapping[Verb, tuple[ModelType, ...]]] = {
     Verb.COMPLETIONS: (ModelType.LLM,),
     Verb.EMBEDDINGS: (ModelType.EMBEDDING,),
     Verb.RERANK: (ModelType.RERANK, ModelType.EMBEDDING),
+    Verb.MESSAGES: (ModelType.LLM,),
 }
 _ANY: Final = Target(model="-")
 """What is said of the target of a model without a route: nothing."""
@@ -33,8 +35,8 @@ _ANY: Final = Target(model="-")
 
 def single(verb: Verb, name: str, target: ModelTarget, catalog: Catalog, tenant: str) -> tuple[Candidate, ...]:
     """The one candidate of a model without a route. Raises InvalidRequest for one that does not do `verb`."""
-    if target.model_type not in _WANTED[verb]:
-        raise _wrong_type(verb, name, target)
+    if (wrong := _not_for(verb, name, target, catalog, tenant)) is not None:
+        raise wrong
     return (_candidate(target, _ANY, catalog, tenant),)
 
 
@@ -51,10 +53,10 @@ def of_route(route: Route, verb: Verb, properties: Properties, catalog: Catalog)
                 f"The route {route.id!r} leads to {target.model!r}. {error.message}", param="model"
             )
             continue
-        if model.model_type in _WANTED[verb]:
+        refused = _not_for(verb, route.id, model, catalog, route.tenant)
+        if refused is None:
             found.append(_candidate(model, target, catalog, route.tenant))
-        else:
-            wrong = wrong or _wrong_type(verb, route.id, model)
+        wrong = wrong or refused
     if not found:
         raise wrong or ModelNotFound(f"The route {route.id!r} leads nowhere.", param="model")
     return found
@@ -97,9 +99,18 @@ def _candidate(target: ModelTarget, options: Target, catalog: Catalog, tenant: s
     return Candidate(target, options, str(provider.body.get("provider_type", "")) if provider is not None else "")
 
 
-def _wrong_type(verb: Verb, name: str, target: ModelTarget) -> InvalidRequest:
-    return InvalidRequest(
-        f"the model {name!r} is of type {target.model_type.value}; {verb.value} needs {' or '.join(_WANTED[verb])}",
-        param="model",
-        code="wrong_model_type",
-    )
+def _not_for(verb: Verb, name: str, target: ModelTarget, catalog: Catalog, tenant: str) -> InvalidRequest | None:
+    """Why a model does not do `verb`; None when it does."""
+    if target.model_type not in _WANTED[verb]:
+        kind, needed = target.model_type.value, " or ".join(_WANTED[verb])
+        return _wrong_type(f"the model {name!r} is of type {kind}; {verb.value} needs {needed}")
+    if not speaks(verb, catalog.provider(target.provider_id, tenant)):
+        return _wrong_type(
+            f"the provider of {target.id!r} does not speak Anthropic's Messages API: ask for a chat completion, or say "
+            "'messages: true' in its config when it does"
+        )
+    return None
+
+
+def _wrong_type(message: str) -> InvalidRequest:
+    return InvalidRequest(message, param="model", code="wrong_model_type")

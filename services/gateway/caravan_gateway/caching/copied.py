@@ -11,8 +11,11 @@ from caravan_bus.stream.reader import Sink
 from caravan_gateway.caching.cache import MAX_ANSWER, Lookup, ResponseCache
 from caravan_gateway.kept import Origin
 
-_GOOD: Final = frozenset(("", "stop", "length", "tool_calls", "function_call"))
-"""How an answer ends that may be given again; embeddings and rankings end without a word."""
+_GOOD: Final = frozenset(
+    ("", "stop", "length", "tool_calls", "function_call", "end_turn", "stop_sequence", "max_tokens", "tool_use")
+)
+"""How an answer ends that may be given again, in OpenAI's words and in Anthropic's; embeddings and rankings end without
+a word."""
 
 
 class Copied:

@@ -27,7 +27,7 @@ class Call:
 @dataclass(frozen=True, slots=True)
 class Result:
     """How a call ended well. `tail` is the last of its bytes: whole SSE events without ``[DONE]`` when the call
-    streams, the JSON body (or the rest of it) when it does not."""
+    streams (:attr:`Verb.end_mark` is added), the JSON body (or the rest of it) when it does not."""
 
     summary: Summary
     tail: bytes = b""

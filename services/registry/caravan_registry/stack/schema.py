@@ -95,6 +95,7 @@ def _provider() -> dict[str, Any]:
                     "api_key_file": {"type": "string", "description": "A file the worker reads."},
                     "headers": {"type": "object", "additionalProperties": {"type": "string"}},
                     "allow_unlisted": {"type": "boolean", "description": "Route models it does not list."},
+                    "messages": {"type": "boolean", "description": "Whether it speaks Anthropic's Messages API, too."},
                 },
             },
             "slots": {

@@ -1,4 +1,7 @@
-"""``POST /v1/messages`` and ``/v1/messages/count_tokens``."""
+"""``POST /v1/messages`` and ``/v1/messages/count_tokens``.
+
+A request is passed on untouched where everybody who may answer speaks this API, and translated elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from typing import Any, Final
 
 import orjson
 from caravan_bus.responses import AgentRuns
+from caravan_contracts import headers as h
 from caravan_contracts.context import RequestContext
 from caravan_contracts.errors import CaravanError
 from caravan_contracts.inference import Verb
@@ -24,12 +28,15 @@ from caravan_gateway.source import Source, Whole
 
 MESSAGES: Final = "/v1/messages"
 COUNT_TOKENS: Final = "/v1/messages/count_tokens"
+_READ_AS: Final = (h.ANTHROPIC_VERSION.encode(), h.ANTHROPIC_BETA.encode())
+_NATIVE: Final = (b"x-caravan-dialect", b"native")
+_TRANSLATED: Final = (b"x-caravan-dialect", b"translated")
 
 
 def hot_routes(like: CompletionRoute, runs: AgentRuns) -> dict[str, App]:
     """Both, by path. `like` is the route of chat completions."""
     return {
-        MESSAGES: _Route(Messages(), MESSAGES, like),
+        MESSAGES: _MessagesRoute(Messages(), MESSAGES, like),
         COUNT_TOKENS: _CountTokens(Messages(counts=True), COUNT_TOKENS, like, runs),
     }
 
@@ -68,6 +75,28 @@ class _Route(DialectRoute):
             await send(event)
 
         await super().__call__(scope, receive, send_named)
+
+
+class _MessagesRoute(_Route):
+    def __init__(self, dialect: Messages, route: str, like: CompletionRoute) -> None:
+        super().__init__(dialect, route, like)
+        self._native = CompletionRoute(Verb.MESSAGES, route, *like.parts)
+
+    async def _begin(
+        self,
+        progress: Progress,
+        body: bytes,
+        headers: dict[bytes, bytes],
+        context: RequestContext,
+        provider_data: dict[str, str] | None,
+    ) -> tuple[Source, bool, Headers]:
+        begin, way = super()._begin, _TRANSLATED
+        if await self._client.takes(Verb.MESSAGES, body, context):
+            begin, way = self._native._begin, _NATIVE
+            version, beta = (headers.get(name, b"").decode("latin-1") for name in _READ_AS)
+            context = context.with_anthropic(version, beta)
+        source, streams, more = await begin(progress, body, headers, context, provider_data)
+        return source, streams, [*more, way]
 
 
 class _CountTokens(_Route):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from caravan_contracts.inference import CallSpec, Summary
+from caravan_contracts.inference import Summary
 
 from caravan_inference.providers.base import Output
 from caravan_inference.providers.openai_compatible.answer import Answer
@@ -20,12 +20,12 @@ class Forwarding:
 
     __slots__ = ("_answer", "_began", "_body", "_events", "_first", "_output", "_tail", "done", "ending", "room")
 
-    def __init__(self, spec: CallSpec, output: Output, began: float, body: bytes, answer: Answer) -> None:
-        """`began` by `time.perf_counter`; `answer` is the one to `body`. An upstream that has finished it and does not
-        say so is not waited for long."""
+    def __init__(self, events: EventForwarder, output: Output, began: float, body: bytes, answer: Answer) -> None:
+        """`began` by `time.perf_counter`; `answer` is the one to `body`, and `events` reads it. An upstream that has
+        finished it and does not say so is not waited for long."""
         self._body = body
         self._answer = answer
-        self._events = EventForwarder(spec.shown_model, spec.include_usage)
+        self._events = events
         self._output = output
         self._began = began
         self._first = 0.0

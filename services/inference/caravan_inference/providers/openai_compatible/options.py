@@ -82,6 +82,9 @@ class Config(BaseModel):
     usage_in_stream: bool | None = None
     flush_ms: float = Field(8.0, ge=0, le=50)
     """Frames of a quick stream leave at least this far apart, in milliseconds; 0 = as they come. See :mod:`pace`."""
+    messages: bool | None = None
+    """Whether it speaks Anthropic's Messages API, too; None = as its type implies. Who asks it decides by that
+    (:mod:`caravan_bus.native`)."""
     rerank: Rerank = Rerank()
     discover: bool = True
     """Ask ``/models``; when false only registered models exist."""

@@ -19,14 +19,17 @@ from caravan_contracts.errors import (
 from caravan_contracts.inference import JSON_BODY, Summary, Usage, Verb
 from caravan_contracts.registry import DiscoveredModel
 
-from caravan_inference.body import ask_for_usage, first_string, last_object, rename_model
+from caravan_inference.body import ask_for_usage, first_string, last_object, rename_model, rename_own_model
 from caravan_inference.providers.base import Call, Output, ProviderOptions, Result
 from caravan_inference.providers.credentials import callers_key
 from caravan_inference.providers.model_types import guessed
+from caravan_inference.providers.openai_compatible import messages
 from caravan_inference.providers.openai_compatible import options as opt
 from caravan_inference.providers.openai_compatible.answer import Answer, Client, DeadlinePassed, time_left
+from caravan_inference.providers.openai_compatible.events import EventForwarder
 from caravan_inference.providers.openai_compatible.forwarding import Forwarding
 from caravan_inference.providers.openai_compatible.http import ClientOptions, HttpClient
+from caravan_inference.providers.openai_compatible.messages import MessageForwarder
 from caravan_inference.providers.openai_compatible.presets import PRESETS
 from caravan_inference.providers.openai_compatible.proxies import proxy_of_environment
 from caravan_inference.providers.openai_compatible.refusals import in_band_error, refusal
@@ -36,6 +39,7 @@ _PATHS: Mapping[str, str] = {
     Verb.CHAT: "/chat/completions",
     Verb.COMPLETIONS: "/completions",
     Verb.EMBEDDINGS: "/embeddings",
+    Verb.MESSAGES: messages.PATH,
 }
 MAX_ANSWER = 64 * 1024 * 1024
 """Largest answer of a call that does not stream, in bytes."""
@@ -108,11 +112,10 @@ class OpenAICompatible:
             endpoint = Endpoint(self.options.id, self._config.rerank.path, self._config.rerank.dialect)
             return await rerank(call, self._client, self._auth(call.credentials), endpoint)
         began = time.perf_counter()
-        spec = call.spec
-        body = rename_model(call.body, spec.written_model, spec.model)
-        if spec.stream and not spec.include_usage and self._usage_in_stream:
-            body = ask_for_usage(body)
-        headers = self._auth(call.credentials)
+        body = self._body(call)
+        headers = self._auth(call.credentials, self._preset.messages_key if call.verb is Verb.MESSAGES else "")
+        if call.verb is Verb.MESSAGES:
+            headers = messages.headers(headers, call.context)
         if call.context.traceparent:
             headers["traceparent"] = call.context.traceparent
         if call.context.idempotency_key:
@@ -123,6 +126,16 @@ class OpenAICompatible:
             if _is_late(call, error):
                 raise DeadlineExceeded("the request's time is over while the provider worked on it") from error
             raise self._unreachable(error) from error
+
+    def _body(self, call: Call) -> bytes:
+        """The client's, as the upstream is to have it."""
+        spec = call.spec
+        if call.verb is Verb.MESSAGES:
+            return rename_own_model(call.body, spec.written_model, spec.model)
+        body = rename_model(call.body, spec.written_model, spec.model)
+        if spec.stream and not spec.include_usage and self._usage_in_stream:
+            body = ask_for_usage(body)
+        return body
 
     async def _exchange(
         self, call: Call, body: bytes, headers: Mapping[str, str], output: Output, began: float
@@ -143,7 +156,10 @@ class OpenAICompatible:
     async def _stream(self, call: Call, answer: Answer, output: Output, began: float) -> Result:
         if "json" in answer.headers.get("content-type", ""):
             raise self._no_stream(await _bounded(answer))
-        forwarding = Forwarding(call.spec, output, began, call.body, answer)
+        shown = call.spec.shown_model
+        native = call.verb is Verb.MESSAGES
+        events = MessageForwarder(shown) if native else EventForwarder(shown, call.spec.include_usage)
+        forwarding = Forwarding(events, output, began, call.body, answer)
         try:
             await answer.feed(forwarding)
         except OSError as error:
@@ -159,6 +175,8 @@ class OpenAICompatible:
     async def _whole(self, call: Call, answer: Answer, began: float) -> Result:
         body = await _bounded(answer)
         first = (time.perf_counter() - began) * 1000
+        if call.verb is Verb.MESSAGES:
+            return messages.whole(self.options.id, body, call.spec.shown_model, first)
         self._check(body)
         model = first_string(body, b"model")
         if model is not None and model[1] != call.spec.shown_model:
@@ -199,12 +217,13 @@ class OpenAICompatible:
         chosen = self._config.usage_in_stream
         return self._preset.usage_in_stream if chosen is None else chosen
 
-    def _auth(self, credentials: Mapping[str, str]) -> dict[str, str]:
+    def _auth(self, credentials: Mapping[str, str], header: str = "") -> dict[str, str]:
+        """The headers of any request; `header` has the key, "" = the one that is usual for this server."""
         headers = dict(self._headers)
         names = (self.options.id, self.options.type.partition("::")[2])
         key = callers_key(credentials, names) or self._config.api_key
         if key:
-            header = self._preset.auth_header
+            header = header or self._preset.auth_header
             headers[header] = f"Bearer {key}" if header == "Authorization" else key
         return headers
 
