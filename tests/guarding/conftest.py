@@ -13,7 +13,7 @@ STACK = """
 providers:
   - id: up
     type: remote::openai-compatible
-    config: {{base_url: "{url}"}}
+    config: {{base_url: "{url}", messages: true}}
     slots: 16
 shields:
   - {{id: words, type: inline::keywords, params: {{words: {words}, whole_words: false}}}}

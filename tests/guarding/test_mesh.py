@@ -58,6 +58,7 @@ def in_response(http: httpx.Client, model: str, content: str) -> tuple[str, str]
 def in_message(http: httpx.Client, model: str, content: str) -> tuple[str, str]:
     body = {"model": f"up/{model}", "messages": [{"role": "user", "content": content}], "stream": True}
     answer = http.post("/v1/messages", json={**body, "max_tokens": 4096})
+    assert answer.headers["x-caravan-dialect"] == "translated"  # its provider says that it need not be
     events = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
     assert events[-1]["type"] == "message_stop", events[-1]
     said = [event["delta"].get("text", "") for event in events if event["type"] == "content_block_delta"]
@@ -101,6 +102,19 @@ def test_a_question_is_blocked_with_an_error(http: httpx.Client) -> None:
         assert error["code"] == "content_filter"
         assert error["caravan"] == {"guardrail": "asking", "shield": "words", "categories": {"keyword": 1.0}}
     assert chat(http, "ask", "Where is the shop?").status_code == 200
+
+
+def test_a_guardrail_that_a_message_names_is_read_in_its_translation(http: httpx.Client) -> None:
+    def say(content: str, **headers: str) -> httpx.Response:
+        body = {"model": "up/plain", "max_tokens": 64, "messages": [{"role": "user", "content": content}]}
+        return http.post("/v1/messages", json=body, headers=headers)
+
+    # the upstream has no Messages API, whatever its provider says: what gets there without a guardrail finds nobody
+    assert say("Where is the shop?").status_code == 404
+    good = say("Where is the shop?", **{"X-Caravan-Guardrails": "strict"})
+    assert (good.status_code, good.headers["x-caravan-dialect"]) == (200, "translated")
+    bad = say(BAD, **{"X-Caravan-Guardrails": "strict"})
+    assert (bad.status_code, bad.json()["error"]["type"]) == (400, "invalid_request_error")
 
 
 def test_a_guardrail_that_a_request_names_holds_for_responses_too(http: httpx.Client) -> None:
