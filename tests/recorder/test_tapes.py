@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from itertools import count
 
 import orjson
+import pytest
 from caravan_contracts import frames as f
 from caravan_contracts.errors import UpstreamRefused
 from caravan_contracts.inference import CallSpec, Summary
@@ -185,11 +186,14 @@ def test_secrets_of_the_request_are_taken_out_of_the_answer_as_well() -> None:
     assert desk.recording.request == {"model": "p/m", "password": MARK, "messages": [{"content": MARK}]}
 
 
-def test_an_answer_that_spells_a_secret_token_by_token_is_not_kept() -> None:
+@pytest.mark.parametrize("native", [False, True])
+def test_an_answer_that_spells_a_secret_token_by_token_is_not_kept(native: bool) -> None:
     desk = Desk()
     desk.begin()
     for number, part in enumerate((KEY[:5], KEY[5:12], KEY[12:]), 1):
-        chunk = {"choices": [{"index": 0, "delta": {"content": part}}]}
+        chunk: dict[str, object] = {"choices": [{"index": 0, "delta": {"content": part}}]}
+        if native:
+            chunk = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": part}}
         desk.hear(data(number, f"data: {orjson.dumps(chunk).decode()}\n\n"))
     desk.hear(end(4, "data: [DONE]\n\n"))
     assert made(desk.done[0], Scrubber()) is Loss.SECRET

@@ -88,7 +88,7 @@ def _spread(parts: list[bytes], stream: bool, scrubber: Scrubber, secrets: set[s
 
 
 def _spoken(events: str) -> Iterable[str]:
-    """What the deltas of each choice say, put together."""
+    """What the deltas of each choice, or block of a message, say, put together."""
     said: dict[str, list[str]] = {}
     for line in events.splitlines():
         if not line.startswith("data:"):
@@ -97,11 +97,18 @@ def _spoken(events: str) -> Iterable[str]:
             chunk = orjson.loads(line[5:])
         except orjson.JSONDecodeError:
             continue  # [DONE], or an event that is cut off
-        choices = chunk.get("choices") if isinstance(chunk, dict) else None
-        for choice in choices if isinstance(choices, list) else ():
+        for choice in _parts(chunk):
             for path, text in _strings(choice, str(choice.get("index")) if isinstance(choice, dict) else ""):
                 said.setdefault(path, []).append(text)
     return ["".join(parts) for parts in said.values()]
+
+
+def _parts(chunk: Any) -> list[Any]:
+    """What an event says: its choices, or in Anthropic's words itself."""
+    if not isinstance(chunk, dict):
+        return []
+    choices = chunk.get("choices", [chunk] if "delta" in chunk else None)
+    return choices if isinstance(choices, list) else []
 
 
 def _strings(value: Any, path: str) -> Iterator[tuple[str, str]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import anthropic
 import httpx2 as httpx
+import nats
 import pytest
 from anthropic import Anthropic
 
@@ -239,6 +240,30 @@ def test_tokens_are_counted(http: httpx.Client, mesh: RunningMesh) -> None:
         before = counted()
         http.post("/v1/messages", json={**HELLO, "model": "claude/counted", "stream": stream}).raise_for_status()
         assert counted() - before == 9  # two of them were in a cache
+
+
+async def test_a_user_of_the_bus_asks_in_these_words(mesh: RunningMesh, claude: ScriptedAnthropic) -> None:
+    user = "dana"
+    assert mesh.command("bus", "user", "add", user, "--tenant", "acme").returncode == 0
+    seed = mesh.folder / "data" / "bus" / f"{user}.nk"
+    prefix = f"_INBOX.{user}".encode()
+    line = await nats.connect(mesh.state["urls"]["nats"], nkeys_seed=str(seed), inbox_prefix=prefix)
+    inbox = await line.subscribe(f"_INBOX.{user}.1")
+    subject, headers = f"caravan.v1.inference.messages.acme.{user}", {"anthropic-beta": "from-the-bus"}
+    try:
+        body = json.dumps({**HELLO, "model": "claude/plain", "stream": True}).encode()
+        await line.publish(subject, body, f"_INBOX.{user}.1", headers)
+        parts = []
+        while part := (await inbox.next_msg(30)).data:
+            parts.append(part)
+        refused = await line.request(subject, json.dumps({**HELLO, "model": "up/plain"}).encode(), 30)
+    finally:
+        await line.close()
+        assert mesh.command("bus", "user", "remove", user).returncode == 0
+    told = events(b"".join(parts))
+    assert (told[0]["type"], told[-1]["type"]) == ("message_start", "message_stop")
+    assert claude.requests[-1].headers["anthropic-beta"] == "from-the-bus"
+    assert json.loads(refused.data)["error"]["code"] == "wrong_model_type"
 
 
 def test_an_answer_is_kept_under_its_key(client: Anthropic, claude: ScriptedAnthropic) -> None:
