@@ -84,6 +84,10 @@ class ScriptedAnthropic:
     async def _list(self, request: web.Request) -> web.Response:
         if request.headers.get("x-api-key") == "wrong":
             return self._error(401, "invalid x-api-key")
+        if "authorization" in request.headers and "x-api-key" not in request.headers:
+            return self._error(401, "x-api-key header is required")
+        if "x-api-key" in request.headers and "anthropic-version" not in request.headers:
+            return self._error(400, "anthropic-version: header is required")
         rows = [
             {"type": "model", "id": m, "display_name": m, "created_at": "2026-01-01T00:00:00Z"} for m in self.models
         ]

@@ -16,7 +16,8 @@ class Preset:
     """``Authorization`` carries ``Bearer <key>``, any other header the bare key."""
     key_needed: bool = True
     messages_key: str = ""
-    """The header of the bare key at its Messages API; "" = the same as everywhere."""
+    """The header of the bare key at its Messages API, and for its list of models; "" = the same as everywhere."""
+    list_path: str = "/models"
     usage_in_stream: bool = True
     """Whether it understands ``stream_options.include_usage``."""
     allow_unlisted: bool = False
@@ -43,7 +44,7 @@ PRESETS: Final[dict[str, Preset]] = {
     "openrouter": Preset("https://openrouter.ai/api/v1"),
     "databricks": Preset(allow_unlisted=True),
     "gemini": Preset("https://generativelanguage.googleapis.com/v1beta/openai"),
-    "anthropic": Preset("https://api.anthropic.com/v1", messages_key="x-api-key"),
+    "anthropic": Preset("https://api.anthropic.com/v1", messages_key="x-api-key", list_path="/models?limit=1000"),
     "openai-compatible": Preset(key_needed=False),
     "passthrough": Preset(key_needed=False, allow_unlisted=True),
 }

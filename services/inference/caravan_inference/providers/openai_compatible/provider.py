@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import orjson
+from caravan_contracts.context import RequestContext
 from caravan_contracts.errors import (
     CaravanError,
     DeadlineExceeded,
@@ -95,7 +96,7 @@ class OpenAICompatible:
             return []
         try:
             async with asyncio.timeout(_MODELS_SECONDS):
-                answer = await client.get("/models", self._auth({}))
+                answer = await client.get(self._preset.list_path, self._list_headers())
                 try:
                     body = await _bounded(answer)
                 finally:
@@ -216,6 +217,12 @@ class OpenAICompatible:
     def _usage_in_stream(self) -> bool:
         chosen = self._config.usage_in_stream
         return self._preset.usage_in_stream if chosen is None else chosen
+
+    def _list_headers(self) -> dict[str, str]:
+        """Anthropic's list is part of its own API: it takes no key of OpenAI's form."""
+        own = self._preset.messages_key
+        headers = self._auth({}, own)
+        return messages.headers(headers, RequestContext("models")) if own else headers
 
     def _auth(self, credentials: Mapping[str, str], header: str = "") -> dict[str, str]:
         """The headers of any request; `header` has the key, "" = the one that is usual for this server."""
