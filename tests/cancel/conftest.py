@@ -15,7 +15,8 @@ from tests.upstream.scripted import ScriptedUpstream
 
 @pytest.fixture(scope="package")
 def upstream() -> Iterator[ScriptedUpstream]:
-    made = ScriptedUpstream()
+    # in messages it says what it says in chats: nobody reads here what an upstream says
+    made = ScriptedUpstream(chats=(*ScriptedUpstream.chats, "/v1/messages"))
     made.start()
     yield made
     made.stop()

@@ -53,6 +53,8 @@ class Row:
     stream: bool = False
 
     def has(self, phase: Phase) -> bool:
+        if phase is Phase.NEXT and self.verb == "messages":
+            return False  # nobody goes on with them
         return self.stream or phase not in MID_STREAM
 
     def model(self, phase: Phase) -> str:
@@ -66,7 +68,7 @@ class Row:
     def body(self, phase: Phase, text: str) -> dict[str, Any]:
         """A request whose prompt is `text`: by it the upstream's record of the request is found."""
         body: dict[str, Any] = {"model": self.model(phase)}
-        if self.verb == "chat":
+        if self.verb in ("chat", "messages"):
             body["messages"] = [{"role": "user", "content": text}]
         elif self.verb == "completions":
             body["prompt"] = text
@@ -90,6 +92,8 @@ def http_rows() -> Iterator[Row]:
             if verb in ("chat", "completions"):
                 yield Row(verb, prefix + path, stream=True)
     yield Row("rerank", "/v1alpha/inference/rerank")
+    yield Row("messages", "/v1/messages")  # passed on untouched
+    yield Row("messages", "/v1/messages", stream=True)
 
 
 def bus_rows() -> Iterator[Row]:
@@ -125,7 +129,7 @@ def stack(url: str) -> str:
         for kind in _TYPES
         for phase in _FIRST
     ]
-    config = {"base_url": url, "allow_unlisted": True}
+    config = {"base_url": url, "allow_unlisted": True, "messages": True}
     provider = {"type": "remote::openai-compatible", "config": config}
     providers = [{"id": "up", **provider}, {"id": "narrow", "slots": 1, **provider}]
     return json.dumps({"providers": providers, "models": models, "routes": routes})

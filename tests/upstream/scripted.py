@@ -80,6 +80,8 @@ class ScriptedUpstream:
     port: int = 0
     host: str = "127.0.0.1"
     """Where it listens."""
+    chats: tuple[str, ...] = ("/v1/chat/completions", "/v1/completions")
+    """Where it answers as its model's name says."""
     _loop: asyncio.AbstractEventLoop | None = None
     _thread: threading.Thread | None = None
     _stop: asyncio.Event | None = None
@@ -115,8 +117,8 @@ class ScriptedUpstream:
         self._stop = asyncio.Event()
         app = web.Application(client_max_size=64 * 1024 * 1024, handler_args={"lingering_time": 0})
         app.router.add_get("/v1/models", self._list)
-        app.router.add_post("/v1/chat/completions", self._chat)
-        app.router.add_post("/v1/completions", self._chat)
+        for path in self.chats:
+            app.router.add_post(path, self._chat)
         app.router.add_post("/v1/embeddings", self._embed)
         app.router.add_post("/v1/rerank", self._rerank)
         app.router.add_post("/rerank", self._rerank_tei)
