@@ -41,7 +41,9 @@ _BEHAVIOUR: Final = {
 _FIRST: Final = {Phase.AGAIN: "status-503", Phase.NEXT: "cut-2"}
 MID_STREAM: Final = (Phase.STREAM, Phase.FULL, Phase.NEXT)
 """The phases in which the client has some of the answer."""
-_TYPES: Final = ("llm", "embedding", "rerank")
+_TYPES: Final = {"llm": "llm", "embedding": "embedding", "rerank": "rerank", "native": "llm"}
+"""By the beginning of a model's name. The provider of `native` ones speaks Anthropic's Messages API itself."""
+_KINDS: Final = {"embeddings": "embedding", "rerank": "rerank", "messages": "native"}
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,12 @@ class Row:
     stream: bool = False
 
     def has(self, phase: Phase) -> bool:
-        if phase is Phase.NEXT and self.verb == "messages":
-            return False  # nobody goes on with them
+        if self.verb == "messages" and phase in (Phase.NEXT, Phase.LINE):
+            return False  # nobody goes on with them; the one slot is of a provider that does not speak them
         return self.stream or phase not in MID_STREAM
 
     def model(self, phase: Phase) -> str:
-        kind = {"embeddings": "embedding", "rerank": "rerank"}.get(self.verb, "llm")
-        return f"{kind}-{phase}"
+        return f"{_KINDS.get(self.verb, 'llm')}-{phase}"
 
     def url(self, phase: Phase) -> str:
         """The path that is asked."""
@@ -108,16 +109,21 @@ def stack(url: str) -> str:
     models = [
         {
             "id": f"{kind}-{phase}",
-            "provider": "narrow" if phase is Phase.LINE else "up",
+            "provider": "narrow" if phase is Phase.LINE else "native" if kind == "native" else "up",
             "provider_model_id": behaviour,
-            "model_type": kind,
+            "model_type": model_type,
         }
-        for kind in _TYPES
+        for kind, model_type in _TYPES.items()
         for phase, behaviour in _BEHAVIOUR.items()
     ]
     models += [
-        {"id": f"{kind}-{phase}-first", "provider": "up", "provider_model_id": behaviour, "model_type": kind}
-        for kind in _TYPES
+        {
+            "id": f"{kind}-{phase}-first",
+            "provider": "native" if kind == "native" else "up",
+            "provider_model_id": behaviour,
+            "model_type": model_type,
+        }
+        for kind, model_type in _TYPES.items()
         for phase, behaviour in _FIRST.items()
     ]
     routes = [
@@ -129,7 +135,8 @@ def stack(url: str) -> str:
         for kind in _TYPES
         for phase in _FIRST
     ]
-    config = {"base_url": url, "allow_unlisted": True, "messages": True}
+    config = {"base_url": url, "allow_unlisted": True}
     provider = {"type": "remote::openai-compatible", "config": config}
-    providers = [{"id": "up", **provider}, {"id": "narrow", "slots": 1, **provider}]
+    native = {**provider, "config": {**config, "messages": True}}
+    providers = [{"id": "up", **provider}, {"id": "narrow", "slots": 1, **provider}, {"id": "native", **native}]
     return json.dumps({"providers": providers, "models": models, "routes": routes})
