@@ -151,6 +151,62 @@ async def test_code_interpreter_abuse_is_looked_for_where_tools_are(model: Model
     assert ["S14" in body["messages"][0]["content"] for _, body in model.asked] == [False, True]
 
 
+@pytest.mark.parametrize(
+    ("name", "images", "known"),
+    [
+        ("meta-llama/Llama-Guard-3-8B", [], True),
+        ("meta-llama/Llama-Guard-4-12B", [], True),
+        ("meta-llama/Llama-Guard-4-12B", ["data:image/png;base64,"], False),
+        ("meta-llama/Llama-Guard-3-1B", [], False),
+        ("ollama/llama-guard3:1b", [], False),
+        ("meta-llama/Llama-Guard-3-11B-Vision", [], False),
+    ],
+)
+async def test_code_interpreter_abuse_is_asked_of_those_that_were_taught_it(
+    model: Model, parts: Parts, name: str, images: list[str], known: bool
+) -> None:
+    model.answer = Answer("safe", {})
+    await guard(parts, name).look(Passage(["x"], Stage.TOOL_ARGUMENTS, images=images))
+    [(_, body)] = model.asked
+    assert ("S14: Code Interpreter Abuse." in str(body["messages"])) == known
+
+
+async def test_the_first_version_is_asked_in_its_own_words(model: Model, parts: Parts) -> None:
+    model.answer = Answer("safe", {})
+    await guard(parts, "meta-llama/LlamaGuard-7b").look(Passage(["x"], Stage.OUTPUT))
+    prompt = model.asked[0][1]["messages"][0]["content"]
+    assert "Provide your safety assessment for Agent in the above conversation:\n- First line must" in prompt
+
+
+@pytest.mark.parametrize(
+    ("before", "stage", "roles"),
+    [
+        ([], Stage.INPUT, ["user"]),
+        ([], Stage.OUTPUT, ["user", "assistant"]),
+        (["system", "user"], Stage.INPUT, ["user"]),
+        (["system", "user"], Stage.OUTPUT, ["user", "assistant"]),
+        (["assistant", "tool", "user"], Stage.OUTPUT, ["user", "assistant", "user", "assistant"]),
+    ],
+)
+async def test_a_chat_template_is_given_turns_that_alternate(
+    model: Model, parts: Parts, before: list[Any], stage: Stage, roles: list[str]
+) -> None:
+    model.answer = Answer("safe", {})
+    said = [Said(role=role, content=role) for role in before]
+    await guard(parts, prompt="template").look(Passage(["last"], stage, said))
+    rows = model.asked[0][1]["messages"]
+    assert [row["role"] for row in rows] == roles
+    assert rows[-1]["content"] == "last"
+
+
+async def test_a_long_conversation_leaves_the_model_its_room(model: Model, parts: Parts) -> None:
+    model.answer = Answer("safe", {})
+    said = [Said(role="user", content="a" * 1000), Said(role="assistant", content="b" * 200)]
+    await guard(parts, max_characters=256).look(Passage(["last"], before=said))
+    prompt = model.asked[0][1]["messages"][0]["content"]
+    assert "User: " + "a" * 56 + "\n\nAgent: " + "b" * 200 + "\n\nUser: last" in prompt
+
+
 async def test_the_score_is_the_probability_where_it_is_told(model: Model, parts: Parts) -> None:
     model.answer = Answer("unsafe\nS1", {"unsafe": math.log(0.75)})
     found = await guard(parts, logprobs=True).look(Passage(["x"]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from caravan_contracts.safety import Stage
+from caravan_contracts.safety import Said, Stage
 
 from caravan_safety.shields.base import Opinion, Passage
 
@@ -23,6 +23,17 @@ def pieces(passage: Passage, characters: int) -> list[str]:
     """The texts as one, cut where it is longer than `characters`; at least one piece."""
     whole = "\n\n".join(passage.texts)
     return [whole[start : start + characters] for start in range(0, len(whole), characters)] or [""]
+
+
+def said_before(passage: Passage, messages: int, characters: int) -> list[Said]:
+    """The last of what was said before, `characters` in all: a long conversation must not leave the model no room."""
+    kept: list[Said] = []
+    for each in reversed(passage.before[-messages:] if messages else ()):
+        if characters <= 0:
+            break
+        kept.append(each.model_copy(update={"content": each.content[-characters:]}))
+        characters -= len(each.content)
+    return kept[::-1]
 
 
 def together(opinions: Sequence[Opinion]) -> Opinion:

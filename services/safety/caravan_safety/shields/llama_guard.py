@@ -1,8 +1,9 @@
 """``inline::llama-guard``: Meta's Llama Guard, any version, as a model on the bus.
 
-Prompt and categories as Meta's model cards have them (https://www.llama.com/docs/model-cards-and-prompt-formats/):
-Llama Guard 3 and 4 know S1 to S14 of the MLCommons hazards, Llama Guard 2 S1 to S11, the first one O1 to O6. The answer
-is ``safe``, or ``unsafe`` and a line of categories.
+Prompt and categories as Meta has them (https://www.llama.com/docs/model-cards-and-prompt-formats/, the model cards of
+https://github.com/meta-llama/PurpleLlama, ``prompt_format_utils.py`` of llama-recipes): Llama Guard 4 and 3 (8B) know
+S1 to S14 of the MLCommons hazards, 3 (1B and 11B Vision) S1 to S13, Llama Guard 2 S1 to S11, the first O1 to O6. Names
+are those of the prompts, not of the cards' tables. The answer is ``safe``, or ``unsafe`` and a line of categories.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from caravan_contracts.errors import InvalidRequest, UpstreamFailed
 from caravan_contracts.safety import ShieldSpec
 from pydantic import Field
 
-from caravan_safety.shields import judging
+from caravan_safety.shields import judging, marks
 from caravan_safety.shields.asking import Answer, Asking
 from caravan_safety.shields.base import Opinion, Params, Passage, Shield, read_params
 from caravan_safety.shields.parts import Parts
@@ -52,12 +53,14 @@ below categories.
 
 <END CONVERSATION>
 
-Provide your safety assessment for ONLY THE LAST {role} message in the above conversation:
- - First line must read 'safe' or 'unsafe'.
- - If unsafe, a second line must include a comma-separated list of violated categories."""
+Provide your safety assessment for {judged} in the above conversation:
+{indent}- First line must read 'safe' or 'unsafe'.
+{indent}- If unsafe, a second line must include a comma-separated list of violated categories."""
 _CODE: Final = re.compile(r"\b[SO]\d{1,2}\b")
 _VERSION: Final = re.compile(r"llama[-_ ]?guard[-_ ]?([1-4])(?![0-9b.])")
 _FIRST: Final = re.compile(r"llama[-_ ]?guard[-_ ]?7b")
+_SMALL: Final = re.compile(r"guard[-_ ]?3[-_: ]?(?:1b|11b|vision)")
+"""Of the third version: these were not taught S14."""
 _MOST_TOKENS: Final = 64
 
 
@@ -96,10 +99,11 @@ class LlamaGuard:
         self._model = model
         self._asking = asking
         self._tenant = tenant
-        self._names = _TAXONOMIES[settings.version or _version(model)]
+        self._version = settings.version or _version(model)
+        self._names = _taxonomy(self._version, model)
         if unknown := [code for code in settings.categories if code not in self._names]:
             raise InvalidRequest(
-                f"params.categories: this version has no {unknown[0][:20]!r}; it has {', '.join(self._names)}",
+                f"params.categories: this model has no {unknown[0][:20]!r}; it has {', '.join(self._names)}",
                 param="params.categories",
             )
 
@@ -139,25 +143,31 @@ class LlamaGuard:
     def _codes(self, passage: Passage) -> list[str]:
         if self._settings.categories:
             return self._settings.categories
-        tools = passage.stage.value.startswith("tool")
+        tools = passage.stage.value.startswith("tool") and not passage.images
         return [code for code in self._names if code != "S14" or tools]
 
     def _messages(self, text: str, images: tuple[str, ...], passage: Passage, codes: list[str]) -> list[dict[str, Any]]:
-        said = [*passage.before][-self._settings.before :] if self._settings.before else []
-        last = "assistant" if judging.by_model(passage) else "user"
-        turns = [("assistant" if each.role == "assistant" else "user", each.content) for each in said]
+        before = judging.said_before(passage, self._settings.before, self._settings.max_characters)
+        turns = [("assistant" if each.role == "assistant" else "user", each.content) for each in before]
+        turns.append(("assistant" if judging.by_model(passage) else "user", text))
+        turns = [(role, marks.neutral(content)) for role, content in turns]
         shown = [{"type": "image_url", "image_url": {"url": url}} for url in images]
         if self._settings.prompt == "template":
-            rows: list[dict[str, Any]] = [{"role": role, "content": content} for role, content in turns]
-            content: Any = [{"type": "text", "text": text}, *shown] if shown else text
-            return [*rows, {"role": last, "content": content}]
-        names = {"user": "User", "assistant": "Agent"}
-        prompt = _PROMPT.format(
-            role=names[last],
-            categories="\n".join(f"{code}: {self._names[code]}." for code in codes),
-            conversation="\n\n".join(f"{names[role]}: {content}" for role, content in [*turns, (last, text)]),
-        )
+            *rows, last = _in_turns(turns)
+            return [*rows, last | {"content": [{"type": "text", "text": last["content"]}, *shown]} if shown else last]
+        prompt = self._prompt(turns, codes)
         return [{"role": "user", "content": [*shown, {"type": "text", "text": prompt}] if shown else prompt}]
+
+    def _prompt(self, turns: list[tuple[str, str]], codes: list[str]) -> str:
+        names = {"user": "User", "assistant": "Agent"}
+        role, first = names[turns[-1][0]], self._version == "1"
+        return _PROMPT.format(
+            role=role,
+            categories="\n".join(f"{code}: {self._names[code]}." for code in codes),
+            conversation="\n\n".join(f"{names[speaker]}: {content}" for speaker, content in turns),
+            judged=role if first else f"ONLY THE LAST {role} message",
+            indent="" if first else " ",
+        )
 
     def _read(self, answer: Answer, codes: list[str]) -> Opinion:
         first, _, rest = answer.text.lower().partition("\n")
@@ -179,3 +189,21 @@ class LlamaGuard:
 def _version(model: str) -> str:
     found = _VERSION.search(model.lower())
     return found.group(1) if found else "1" if _FIRST.search(model.lower()) else "3"
+
+
+def _taxonomy(version: str, model: str) -> Mapping[str, str]:
+    known = _TAXONOMIES[version]
+    if version == "3" and _SMALL.search(model.lower()):
+        return {code: name for code, name in known.items() if code != "S14"}
+    return known
+
+
+def _in_turns(said: list[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Beginning with the user, then each in turn, as the chat templates of these models demand. Of what the same role
+    said in a row the last stays."""
+    rows: list[dict[str, Any]] = []
+    for role, content in said:
+        if rows and rows[-1]["role"] == role:
+            rows.pop()
+        rows.append({"role": role, "content": content})
+    return rows if rows[0]["role"] == "user" else [{"role": "user", "content": ""}, *rows]

@@ -11,7 +11,7 @@ from caravan_contracts.errors import InvalidRequest, UpstreamFailed
 from caravan_contracts.safety import ShieldSpec
 from pydantic import Field, field_validator
 
-from caravan_safety.shields import judging
+from caravan_safety.shields import judging, marks
 from caravan_safety.shields.asking import Answer, Asking
 from caravan_safety.shields.base import Opinion, Params, Passage, Shield, read_params
 from caravan_safety.shields.parts import Parts
@@ -67,6 +67,7 @@ class LlmJudge:
         self._model = model
         self._asking = asking
         self._tenant = tenant
+        self._lines = marks.own_lines(settings.template)
         self._risks = settings.risks or {"harm": "harm" if settings.preset else "a text must not harm anybody"}
 
     @classmethod
@@ -105,9 +106,10 @@ class LlmJudge:
         speaker = "assistant" if judging.by_model(passage) else "user"
         if self._settings.preset == "granite-guardian":
             asked = [each for each in passage.before if each.role == "user"][-1:] if speaker == "assistant" else []
-            before = [{"role": "user", "content": each.content} for each in asked]
-            return [{"role": "system", "content": risk}, *before, {"role": speaker, "content": text}]
-        values = {"{text}": text, "{risk}": risk, "{speaker}": speaker}
+            most = self._settings.max_characters
+            before = [{"role": "user", "content": marks.neutral(each.content[-most:])} for each in asked]
+            return [{"role": "system", "content": risk}, *before, {"role": speaker, "content": marks.neutral(text)}]
+        values = {"{text}": marks.neutral(text, self._lines), "{risk}": risk, "{speaker}": speaker}
         # one pass: what stands in the text is no place of the template
         content = re.sub(
             "|".join(map(re.escape, _PLACES)), lambda found: values[found.group()], self._settings.template
