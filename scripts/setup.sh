@@ -6,6 +6,7 @@
 #   INSTALL_LOCAL=0          without the local chat model and embedder (about 400 MB less)
 #   INSTALL_ANY_LLM=0        without any-llm, for providers that do not speak OpenAI's API (about 10 MB less)
 #   INSTALL_OCR=1            with OCR: vector stores read images and scanned pages (about 200 MB more)
+#   INSTALL_PRESIDIO=1       with Presidio, for shields of the type inline::presidio (about 330 MB more)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=.venv
@@ -13,6 +14,7 @@ stamp=$venv/.caravan-setup
 local_models=${INSTALL_LOCAL:-1}
 any_llm=${INSTALL_ANY_LLM:-1}
 ocr=${INSTALL_OCR:-0}
+presidio=${INSTALL_PRESIDIO:-0}
 
 supported() { "$1" -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1; }
 
@@ -47,7 +49,7 @@ find_python() {
 }
 
 fingerprint() {
-  { cat requirements/*.txt pyproject.toml libs/*/pyproject.toml services/*/pyproject.toml "$0"; pwd; echo "local=$local_models any-llm=$any_llm ocr=$ocr"; } \
+  { cat requirements/*.txt pyproject.toml libs/*/pyproject.toml services/*/pyproject.toml "$0"; pwd; echo "local=$local_models any-llm=$any_llm ocr=$ocr presidio=$presidio"; } \
     | "$venv/bin/python" -c 'import hashlib, sys; print(sys.version_info[:3], hashlib.sha256(sys.stdin.buffer.read()).hexdigest())'
 }
 
@@ -90,6 +92,10 @@ fi
 if [ "$ocr" != 0 ]; then
   echo "==> installing OCR"
   install --require-hashes -r requirements/ocr.txt
+fi
+if [ "$presidio" != 0 ]; then
+  echo "==> installing Presidio"
+  install --require-hashes -r requirements/presidio.txt
 fi
 
 echo "==> installing Caravan's own packages"

@@ -70,7 +70,8 @@ def test_every_import_is_declared(package: str) -> None:
 def locked_names() -> set[str]:
     folder = ROOT / "requirements"
     text = "\n".join(
-        (folder / name).read_text() for name in ("constraints.txt", "local.txt", "any-llm.txt", "ocr.txt", "models.txt")
+        (folder / f"{name}.txt").read_text()
+        for name in ("constraints", "local", "any-llm", "ocr", "presidio", "models")
     )
     return {plain(line) for line in text.splitlines() if re.match(r"[A-Za-z0-9]", line)}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import httpx2 as httpx
@@ -11,6 +12,7 @@ from openai import NotFoundError, OpenAI
 from tests.mesh.running import RunningMesh
 from tests.upstream.scripted import ScriptedUpstream
 
+NO_PRESIDIO = (400, "no model 'none'") if find_spec("presidio_analyzer") else (503, "INSTALL_PRESIDIO=1")
 HOOK = {"shield_id": "x", "provider_type": "remote::webhook"}
 WORDS = {"shield_id": "x", "provider_id": "keywords"}
 URL = "https://example.org/hook"
@@ -183,7 +185,7 @@ def test_no_tenant_puts_a_shield_in_the_place_of_a_shared_one(bea: httpx.Client)
         (SHIELDS, {**HOOK, "params": {"secret": "${env.TENANT_ACME__X}"}}, 400, "params.url"),
         (SHIELDS, {**WORDS, "params": {"expressions": ["("]}}, 400, "cannot be read"),
         (SHIELDS, {"shield_id": "x", "provider_id": "prompt-guard", "params": {"model_path": "/x"}}, 403, "files"),
-        (SHIELDS, {"shield_id": "x", "provider_id": "presidio"}, 503, "presidio-analyzer"),
+        (SHIELDS, {"shield_id": "x", "provider_id": "presidio", "params": {"nlp_model": "none"}}, *NO_PRESIDIO),
         ("/v1/guardrails", {"id": "x", "checks": []}, 400, "checks"),
         ("/v1/guardrails", {"id": "x", "checks": [{"stages": ["input"], "shields": ["none"]}]}, 400, "'none'"),
         ("/v1/guardrails", {"id": "a,b", "checks": [{"stages": ["input"], "shields": ["pii"]}]}, 400, "comma"),
