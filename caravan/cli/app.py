@@ -21,6 +21,7 @@ from caravan.cli import (
     record,
     replay,
     routes,
+    shields,
     status,
     up,
     version,
@@ -63,6 +64,7 @@ app.command("connect", rich_help_panel=USE)(connect.connect)
 app.add_typer(models.app, name="models", rich_help_panel=USE)
 app.add_typer(providers.app, name="providers", rich_help_panel=USE)
 app.add_typer(routes.app, name="routes", rich_help_panel=USE)
+app.add_typer(shields.app, name="shields", rich_help_panel=USE)
 app.add_typer(evaluate.app, name="eval", rich_help_panel=EXTEND)
 app.command("failover-check", rich_help_panel=EXTEND)(failover_check.failover_check)
 app.command("record", rich_help_panel=EXTEND)(record.record)

@@ -60,6 +60,16 @@ class Requester:
         DeadlineExceeded after `timeout` seconds (or the request's deadline, if that is nearer), RequestTooLarge,
         InvalidRequest for what is no JSON (too deep, half characters), and DependencyDown when the line broke
         meanwhile: then nobody knows whether it was done."""
+        data = await self.exchange(s.request(service, verb), _written(request), context, timeout)
+        try:
+            return reply.model_validate_json(data)
+        except ValidationError as error:
+            what = f"{service}.{verb} answered something unreadable"
+            raise CaravanError(f"{what}: {error.error_count()} errors") from error
+
+    async def exchange(self, subject: str, body: bytes, context: RequestContext, timeout: float) -> bytes:
+        """The same for JSON as it is, on a subject of whatever service."""
+        service, verb = subject.split(".")[2:4]
         if not self._transport.connected and not await self._transport.wait_connected(min(timeout, 2.0)):
             raise DependencyDown("the message bus cannot be reached; try again shortly", retry_after=2)
         left = min(timeout, context.remaining)
@@ -70,18 +80,22 @@ class Requester:
         future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._pending[number] = future
         try:
-            body, headers = _written(request), encode_headers(context.to_headers())
+            headers = encode_headers(context.to_headers())
             most = self._transport.max_payload - len(headers)
             if len(body) > most:
                 raise RequestTooLarge(f"a request to {service}.{verb} may have {most} bytes, not {len(body)}")
-            self._transport.publish(s.request(service, verb), body, self._prefix + number, headers)
+            self._transport.publish(subject, body, self._prefix + number, headers)
             async with asyncio.timeout(left):  # unlike `wait_for` before Python 3.12 it loses no cancellation
                 message = await future
         except TimeoutError as error:
             raise DeadlineExceeded(f"{service}.{verb} did not answer in {left:.1f} s") from error
         finally:
             self._pending.pop(number, None)
-        return _read(message, service, verb, reply)
+        if message.no_responders:
+            raise Unavailable(f"no {service} worker is running; look at `caravan status`", retry_after=2)
+        if h.SERVICE_ERROR_CODE in message.headers:
+            raise CaravanError.from_wire(message.data)
+        return message.data
 
     def _lost(self) -> None:
         self._fail("the line to the message bus broke before the answer came; try again shortly")
@@ -103,14 +117,3 @@ def _written(request: BaseModel) -> bytes:
         return request.model_dump_json().encode()
     except ValueError as error:  # it is nested too deeply, or has half characters
         raise InvalidRequest(f"the request cannot be written as JSON: {error}") from error
-
-
-def _read(message: Message, service: str, verb: str, reply: type[Reply]) -> Reply:
-    if message.no_responders:
-        raise Unavailable(f"no {service} worker is running; look at `caravan status`", retry_after=2)
-    if h.SERVICE_ERROR_CODE in message.headers:
-        raise CaravanError.from_wire(message.data)
-    try:
-        return reply.model_validate_json(message.data)
-    except ValidationError as error:
-        raise CaravanError(f"{service}.{verb} answered something unreadable: {error.error_count()} errors") from error

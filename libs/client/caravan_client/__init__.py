@@ -54,6 +54,14 @@ from caravan_client.response_answers import (
     ResponseUsage,
 )
 from caravan_client.responses import ResponseStream
+from caravan_client.safety import (
+    ModerationCreateResponse,
+    ModerationResult,
+    RunShieldResponse,
+    SafetyViolation,
+    Shield,
+    ShieldPage,
+)
 from caravan_client.stream import Stream
 
 __all__ = [
@@ -78,6 +86,8 @@ __all__ = [
     "InternalServerError",
     "Model",
     "ModelPage",
+    "ModerationCreateResponse",
+    "ModerationResult",
     "NotFoundError",
     "Object",
     "PermissionDeniedError",
@@ -92,6 +102,10 @@ __all__ = [
     "ResponseStream",
     "ResponseStreamEvent",
     "ResponseUsage",
+    "RunShieldResponse",
+    "SafetyViolation",
+    "Shield",
+    "ShieldPage",
     "Stream",
     "UnprocessableEntityError",
 ]

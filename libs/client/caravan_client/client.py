@@ -1,4 +1,5 @@
-"""The client: what the official OpenAI client has of chat, completions, embeddings, models, responses; over the bus."""
+"""The client: what the official OpenAI client has of chat, completions, embeddings, models, responses, moderations, and
+Llama Stack's of shields; over the bus."""
 
 from __future__ import annotations
 
@@ -21,6 +22,7 @@ from caravan_client.errors import APIError, APIStatusError, may_help, status_err
 from caravan_client.line import Call, Line
 from caravan_client.resources import Chat, Completions, Embeddings, Models
 from caravan_client.responses import Responses
+from caravan_client.safety import Moderations, Safety, Shields
 from caravan_client.stream import Event, Stream
 
 Answer = TypeVar("Answer", bound=Object)
@@ -46,6 +48,9 @@ class Caravan:
     embeddings: Embeddings
     models: Models
     responses: Responses
+    moderations: Moderations
+    safety: Safety
+    shields: Shields
 
     def __init__(
         self,
@@ -129,6 +134,18 @@ class Caravan:
         call = Call(INFERENCE, verb, body, headers)
         return await self._whole(lambda: self._line.asking(call, timeout), kind)
 
+    async def _control(self, service: str, verb: str, params: Mapping[str, Any], kind: type[Answer]) -> Answer:
+        """One message each way, of a service that does not stream."""
+        body, headers, timeout = self._read(params)
+        call = Call(service, verb, body, headers)
+        for left in range(self.max_retries, -1, -1):
+            try:
+                answer, request_id = await self._line.exchange(call, timeout)
+                return kind(orjson.loads(answer), request_id)
+            except APIError as error:
+                await _pause(error, left, self.max_retries)
+        raise RuntimeError("unreachable")
+
     async def _stream(self, verb: str, params: Mapping[str, Any], kind: type[Event]) -> Stream[Event]:
         """One answer event by event; returns when its first bytes are there."""
         body, headers, timeout = self._read({**params, "stream": True})
@@ -169,6 +186,9 @@ class Caravan:
         self.embeddings = Embeddings(self)
         self.models = Models(self)
         self.responses = Responses(self)
+        self.moderations = Moderations(self)
+        self.safety = Safety(self)
+        self.shields = Shields(self)
 
 
 async def _once(asking: Asking, kind: type[Answer]) -> Answer:

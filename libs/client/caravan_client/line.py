@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Final
 
 from caravan_contracts import headers as h
 from caravan_contracts import subjects as s
-from caravan_contracts.errors import DependencyDown
+from caravan_contracts.context import Principal, RequestContext
+from caravan_contracts.errors import CaravanError, DependencyDown
 
 from caravan_client.address import Address
 from caravan_client.asking import Asking, Request
-from caravan_client.errors import APIConnectionError
+from caravan_client.errors import APIConnectionError, status_error
 from caravan_client.inbox import ClientInbox
 
 if TYPE_CHECKING:
     from caravan_bus.nats import NatsTransport
+    from caravan_bus.requests import Requester
 
 _TAKEN: Final = {
     "x-request-id": h.REQUEST_ID,
@@ -55,6 +57,7 @@ class Line:
         self._instance = f"client-{secrets.token_hex(4)}"
         self._transport: NatsTransport | None = None
         self._inbox: ClientInbox | None = None
+        self._requester: Requester | None = None
         self._connecting = asyncio.Lock()
         self._closed = False
 
@@ -95,6 +98,9 @@ class Line:
         self._closed = True
         inbox, self._inbox = self._inbox, None
         transport, self._transport = self._transport, None
+        requester, self._requester = self._requester, None
+        if requester is not None:
+            await requester.close()
         if inbox is not None:
             await inbox.close()
         if transport is not None:
@@ -113,6 +119,34 @@ class Line:
             timeout,
         )
         return Asking(self.connect, request)
+
+    async def exchange(self, call: Call, timeout: float) -> tuple[bytes, str]:
+        """The answer to one message, and the request's id. Raises APIError."""
+        transport, _ = await self.connect()
+        requester = await self._asking_for_one(transport)
+        address, sent = self._address, _headers(call.headers)
+        context = RequestContext(
+            sent[h.REQUEST_ID],
+            Principal(address.tenant, address.user),
+            time.monotonic() + (_total(call.headers) or timeout),
+            sent.get(h.TRACEPARENT, ""),
+            sent.get(h.TRACESTATE, ""),
+        )
+        subject = s.entry(call.service, call.verb, address.tenant, address.user)
+        try:
+            return await requester.exchange(subject, call.body, context, context.remaining), context.request_id
+        except CaravanError as error:
+            raise status_error(error, context.request_id) from error
+
+    async def _asking_for_one(self, transport: NatsTransport) -> Requester:
+        async with self._connecting:
+            if self._requester is None:
+                from caravan_bus.requests import Requester
+
+                requester = Requester(transport, self._address.user, self._instance)
+                await requester.start()
+                self._requester = requester
+            return self._requester
 
 
 def _headers(given: Mapping[str, str]) -> dict[str, str]:

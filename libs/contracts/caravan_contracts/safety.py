@@ -192,6 +192,30 @@ class ShieldAnswer(BaseModel):
     violation: Violation | None = None
 
 
+class ListShields(Message):
+    """``safety.list_shields``: those that the caller's tenant may use."""
+
+    shield_id: str | None = None
+    """This one alone; an error where there is none."""
+
+
+class ShieldRow(BaseModel):
+    """One of them, without its settings: words that are looked for are not everybody's."""
+
+    identifier: str
+    provider_id: str
+    provider_type: str
+    provider_shield_id: str
+    object: str = "shield"
+
+
+class ShieldPage(BaseModel):
+    """Every one."""
+
+    data: list[ShieldRow]
+    object: str = "list"
+
+
 class TryShield(Message):
     """``safety.try_shield``: make a shield of `spec`, and forget it (role admin)."""
 

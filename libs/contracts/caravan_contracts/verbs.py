@@ -146,6 +146,7 @@ def safety() -> list[Channel]:
         one("moderate", sa.Moderate, sa.Moderation, "what a shield says of each input, in OpenAI's shape"),
         entry("run_shield", sa.RunShield, sa.ShieldAnswer, "what one shield says of messages"),
         entry("moderate", sa.Moderate, sa.Moderation, "what a shield says of each input, in OpenAI's shape"),
+        entry("list_shields", sa.ListShields, sa.ShieldPage, "the shields that the caller may use, or one of them"),
         one("try_shield", sa.TryShield, sa.ShieldUsable, "whether a shield of these settings could be used"),
         one("list_verdicts", sa.ListVerdicts, sa.VerdictPage, "the audit, page by page"),
     ]

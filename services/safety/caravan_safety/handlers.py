@@ -16,5 +16,7 @@ VERBS: Final[Verbs] = {
     "try_shield": (sa.TryShield, SafetyService.try_shield),
     "list_verdicts": (sa.ListVerdicts, SafetyService.list_verdicts),
 }
-ENTRIES: Final[Verbs] = {verb: VERBS[verb] for verb in ("run_shield", "moderate")}
-"""What foreign bus users may ask as well."""
+ENTRIES: Final[Verbs] = {verb: VERBS[verb] for verb in ("run_shield", "moderate")} | {
+    "list_shields": (sa.ListShields, SafetyService.list_shields),
+}
+"""What foreign bus users may ask."""

@@ -16,12 +16,14 @@ from caravan_contracts.safety import (
     MOST_TEXTS,
     Check,
     Level,
+    ListShields,
     ListVerdicts,
     Moderate,
     Moderated,
     Moderation,
     RunShield,
     ShieldAnswer,
+    ShieldPage,
     ShieldSpec,
     ShieldUsable,
     Stage,
@@ -117,6 +119,11 @@ class SafetyService:
             metadata["findings"] = [each.model_dump(exclude={"replacement"}) for each in verdict.findings]
         message = verdict.message or "the content was flagged"
         return ShieldAnswer(violation=Violation(violation_level=Level.ERROR, user_message=message, metadata=metadata))
+
+    async def list_shields(self, request: ListShields, context: RequestContext) -> ShieldPage:
+        """Those that the caller's tenant may use. Raises NotFound for one that there is not."""
+        await self._shields.need()
+        return ShieldPage(data=self._shields.rows(context.principal.tenant, request.shield_id))
 
     async def moderate(self, request: Moderate, context: RequestContext) -> Moderation:
         """A result for each text, one for a list of parts. Raises NotFound, InvalidRequest, RequestTooLarge,

@@ -14,7 +14,7 @@ from caravan_bus import metrics
 from caravan_bus.registry_view import RegistryView
 from caravan_contracts.errors import CaravanError
 from caravan_contracts.registry import Resource
-from caravan_contracts.safety import ShieldSpec, Verdict
+from caravan_contracts.safety import ShieldRow, ShieldSpec, Verdict
 from pydantic import ValidationError
 
 from caravan_safety.errors import ShieldBusy, no_shield
@@ -71,6 +71,14 @@ class Shields:
     def named(self, id: str, tenant: str) -> str | None:
         """`id`, if there is such a shield that the tenant may use."""
         return id if self._view.catalog.shield(id, tenant) is not None else None
+
+    def rows(self, tenant: str, id: str | None = None) -> list[ShieldRow]:
+        """All that the tenant may use, or that one. Raises NotFound."""
+        found = self._view.catalog.shields(tenant)
+        shown = [each for each in found if id in (None, each.id)]
+        if id is not None and not shown:
+            raise no_shield(id, [each.id for each in found])
+        return [_row(each) for each in shown]
 
     def of_kinds(self, kinds: Collection[str], tenant: str) -> list[str]:
         """Ids of those that the tenant may use and whose provider type is among `kinds`."""
@@ -150,3 +158,13 @@ class Shields:
         shield = kinds.make(spec, self._parts(resource.tenant))
         label = resource.id if resource.tenant == "default" else OTHER
         return Opened(resource.revision, shield, spec.provider_type, asyncio.Semaphore(self._at_once), label)
+
+
+def _row(resource: Resource) -> ShieldRow:
+    kind = str(resource.body.get("provider_type", ""))
+    return ShieldRow(
+        identifier=resource.id,
+        provider_id=kind.rpartition("::")[2],
+        provider_type=kind,
+        provider_shield_id=str(resource.body.get("provider_shield_id") or resource.id),
+    )
