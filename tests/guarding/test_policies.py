@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 from caravan_bus.catalog import Catalog
@@ -157,3 +158,14 @@ async def test_two_dead_workers_are_silence() -> None:
     with pytest.raises(CaravanError):
         await checker.check(CHECK, RequestContext("r"))
     await line.close()
+
+
+@given(st.text("ab*", min_size=1, max_size=6), st.text("ab\n", min_size=1, max_size=6))
+def test_a_star_stands_for_any_characters(pattern: str, name: str) -> None:
+    expected = re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name, re.DOTALL) is not None
+    assert (policy(guardrail(models=[pattern]), principal=ADA, names=[name]) is not None) is expected
+
+
+def test_many_stars_take_no_longer_than_one() -> None:
+    row = guardrail(models=["*a" * 40 + "*b"])  # as a regular expression it would never come to an end
+    assert policy(row, principal=ADA, names=["a" * 200]) is None

@@ -10,9 +10,10 @@ import pytest
 from caravan_bus.catalog import Catalog
 from caravan_bus.registry_view import RegistryView
 from caravan_contracts.context import Principal
+from caravan_contracts.errors import UpstreamFailed
 from caravan_contracts.registry import Resource, ResourceKind, Source
 from caravan_safety.shields.asking import Answer, Asking
-from caravan_safety.shields.base import Passage
+from caravan_safety.shields.base import Opinion, Passage, checked
 from caravan_safety.shields.opened import Shields
 from caravan_safety.shields.parts import Parts
 
@@ -24,6 +25,10 @@ class Slow:
         self.go = asyncio.Event()
         self.asked = 0
         self.most = 0
+        self.answer = "safe"
+        self.fails_at = 0
+        self.nobody = asyncio.Event()
+        """Whether nobody waits for an answer any more."""
         self._now = 0
 
     async def chat(self, *_: Any) -> Answer:
@@ -31,10 +36,14 @@ class Slow:
         self._now += 1
         self.most = max(self.most, self._now)
         try:
+            if self.asked == self.fails_at:
+                raise UpstreamFailed("the second")
             await self.go.wait()
         finally:
             self._now -= 1
-        return Answer("safe", {})
+            if not self._now:
+                self.nobody.set()
+        return Answer(self.answer, {})
 
 
 def words(id: str, *found: str, tenant: str = "default", revision: int = 1) -> Resource:
@@ -122,3 +131,35 @@ async def test_settings_that_cannot_be_used_are_said_in_the_verdict(shields: Shi
     catalog.apply([shield("w", "inline::keywords", params={"word": ["x"]}), shield("new", "inline::of-tomorrow")])
     assert "params.word" in (await shields.verdict("w", passage("x"), 5)).error
     assert "inline::of-tomorrow" in (await shields.verdict("new", passage("x"), 5)).error
+
+
+async def test_an_error_does_not_repeat_what_was_looked_at(shields: Shields, catalog: Catalog, slow: Slow) -> None:
+    """A model that gives no verdict often quotes the text, and errors go into the audit."""
+    catalog.apply([GUARD, shield("judge", "inline::llm-judge", provider_shield_id="m")])
+    slow.answer = "I cannot say anything about 4111 1111 1111 1111"
+    slow.go.set()
+    for name in ("guard", "judge"):
+        verdict = await shields.verdict(name, passage("4111 1111 1111 1111"), 5)
+        assert verdict.error
+        assert "4111" not in verdict.model_dump_json()
+
+
+def test_what_an_opinion_says_is_bounded() -> None:
+    many = {f"c{i}": i / 100 for i in range(100)}
+    kept = checked(Opinion(True, {**many, "top": 1.0000001}, message="m" * 5000))
+    assert len(kept.categories) == 64
+    assert (kept.categories["top"], kept.categories["c99"], "c0" in kept.categories) == (1.0, 0.99, False)
+    assert len(kept.message) == 1024
+    with pytest.raises(UpstreamFailed, match="no number"):
+        checked(Opinion(True, {"x": float("nan")}))
+
+
+async def test_when_one_piece_has_no_verdict_the_others_are_given_up(
+    shields: Shields, catalog: Catalog, slow: Slow
+) -> None:
+    catalog.apply([shield("guard", "inline::llama-guard", provider_shield_id="m", params={"max_characters": 256})])
+    slow.fails_at = 2
+    verdict = await shields.verdict("guard", passage("a" * 256 * 8), 30)
+    assert verdict.error == "the second"
+    await asyncio.wait_for(slow.nobody.wait(), 5)
+    assert slow.asked < 8

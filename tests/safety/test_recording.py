@@ -91,6 +91,18 @@ async def test_what_is_no_job_of_this_queue_is_put_aside(postgres: Postgres) -> 
         await Recorder(Store(postgres), 3600, 60).keep(Job("x", b"{}"))
 
 
+async def test_no_name_that_a_stranger_chose_keeps_other_rows_out(postgres: Postgres) -> None:
+    """PostgreSQL knows no NUL: one such row would fail with all that are written with it, again and again."""
+    names = {"model": "up/\0" + "m" * 5000, "request_id": "r\0", "categories": {"c\0": 1.0}, "error": "e\0"}
+    store = Store(postgres)
+    recorder = Recorder(store, 3600, 60)
+    await asyncio.gather(recorder.keep(job(fact("v1", "nul", **names))), recorder.keep(job(fact("v2", "nul"))))
+    rows = {each.id: each for each in (await store.page("nul", ListVerdicts())).data}
+    assert rows.keys() == {"v1", "v2"}
+    assert rows["v1"].model.startswith("up/\ufffdm")
+    assert len(rows["v1"].model) == 1024
+
+
 async def test_pages_are_of_one_tenant_and_newest_first(postgres: Postgres) -> None:
     store, now = Store(postgres), time.time()
     await store.add(

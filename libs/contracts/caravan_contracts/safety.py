@@ -11,7 +11,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from caravan_contracts.registry import Message
 
@@ -20,6 +20,12 @@ MOST_TEXTS: Final = 64
 """Of one check."""
 MOST_BYTES: Final = 512 * 1024
 """Of all texts of one check, UTF-8: a longer input is checked in several."""
+MOST_CATEGORIES: Final = 64
+"""Of one verdict."""
+MOST_WORDS: Final = 1024
+"""Characters of a message or an error of a verdict, and of a name in the audit."""
+_MOST_NAME: Final = 128
+"""Characters of a category."""
 LONGEST_MATCH: Final = 256
 """Characters at the end of an unfinished text that a shield may leave unsettled, unless it looks at whole passages:
 what is longer is not promised to be found across that border."""
@@ -257,6 +263,11 @@ class Moderation(BaseModel):
     results: list[Moderated]
 
 
+def _named(text: str, most: int) -> str:
+    """As PostgreSQL can keep it: it knows no NUL, and a name that a stranger chose may be of any length."""
+    return text[:most].replace("\0", "\ufffd")
+
+
 class VerdictFact(BaseModel):
     """``evt.safety.verdict``, and a row of the audit: what was said of which part of which request, never the text."""
 
@@ -280,6 +291,16 @@ class VerdictFact(BaseModel):
     seconds: float = 0.0
     characters: int = 0
     """Of the texts that were looked at."""
+
+    @field_validator("subject", "request_id", "guardrail", "shield", "model", "error")
+    @classmethod
+    def _storable(cls, text: str) -> str:
+        return _named(text, MOST_WORDS)
+
+    @field_validator("categories")
+    @classmethod
+    def _bounded(cls, scores: dict[str, float]) -> dict[str, float]:
+        return {_named(name, _MOST_NAME): score for name, score in list(scores.items())[:MOST_CATEGORIES]}
 
 
 class VerdictRows(BaseModel):

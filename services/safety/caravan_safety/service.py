@@ -37,6 +37,7 @@ from caravan_contracts.safety import (
 
 from caravan_safety import content, moderation
 from caravan_safety.content import Content
+from caravan_safety.gathering import gathered
 from caravan_safety.shields.base import Passage, Shield
 from caravan_safety.shields.opened import Shields
 from caravan_safety.store import Store
@@ -143,12 +144,12 @@ class SafetyService:
             async with turns:
                 return await self._moderated(each, shields, context)
 
-        results = await asyncio.gather(*map(one, inputs))
+        results = await gathered(map(one, inputs))
         return Moderation(id=f"modr-{new_verdict_id()[4:]}", model="+".join(shields), results=results)
 
     async def _moderated(self, given: Content, shields: Sequence[str], context: RequestContext) -> Moderated:
         passage = self._passage([given], given.images, Stage.INPUT, context)
-        verdicts = await asyncio.gather(*(self._asked(shield, passage, context) for shield in shields))
+        verdicts = await gathered(self._asked(shield, passage, context) for shield in shields)
         kinds = [(await self._shields.get(shield, context.principal.tenant)).kind for shield in shields]
         return moderation.moderated(list(zip(kinds, verdicts, strict=True)), bool(given.images))
 

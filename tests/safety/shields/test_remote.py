@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -31,6 +32,9 @@ class Elsewhere:
     def __init__(self) -> None:
         self.requests: list[tuple[Any, dict[str, str], bytes]] = []
         self.url = ""
+        self.most = 0
+        """Questions that were under way at the same time."""
+        self._now = 0
 
     async def start(self) -> web.AppRunner:
         app = web.Application()
@@ -59,7 +63,12 @@ class Elsewhere:
         return web.json_response({"id": "modr-1", "model": "m", "results": results})
 
     async def _classify(self, request: web.Request) -> web.Response:
+        self._now += 1
+        self.most = max(self.most, self._now)
+        for _ in range(20):
+            await asyncio.sleep(0)  # let others come
         rows = (await self._read(request))["inputs"]
+        self._now -= 1
         scores = [0.75 if "bomb" in row else 0.01 for row in rows]
         return web.json_response(
             [[{"label": "BENIGN", "score": 1 - score}, {"label": "INJECTION", "score": score}] for score in scores]
@@ -170,6 +179,15 @@ async def test_a_long_text_is_classified_in_pieces_that_overlap(elsewhere: Elsew
     assert (await look(shield, "a" * 54 + " bomb " + "a" * 200)).flagged
     assert len(elsewhere.requests) == 3
     assert all(len(text) <= 64 for body, _, _ in elsewhere.requests for text in body["inputs"])
+
+
+async def test_so_many_questions_are_asked_at_once(elsewhere: Elsewhere, parts: Parts) -> None:
+    shield = made(parts, "remote::classifier", url="URL/classify", max_characters=64, batch=1)
+    await look(shield, "a" * 3000)
+    assert len(elsewhere.requests) > 40
+    assert elsewhere.most <= 4
+    with pytest.raises(InvalidRequest, match=r"params\.batch"):
+        made(parts, "remote::classifier", url="URL/classify", batch=0)
 
 
 async def test_a_webhook_can_tell_who_asks(elsewhere: Elsewhere, parts: Parts) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from caravan_contracts.context import Principal
-from caravan_contracts.errors import InvalidRequest
-from caravan_contracts.safety import Finding, Said, ShieldSpec, Stage
+from caravan_contracts.errors import InvalidRequest, UpstreamFailed
+from caravan_contracts.safety import MOST_CATEGORIES, MOST_WORDS, Finding, Said, ShieldSpec, Stage
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from caravan_safety.shields.parts import Parts
@@ -50,6 +51,17 @@ class Opinion:
     findings: Sequence[Finding] = ()
     settled: int | None = None
     message: str = ""
+
+
+def checked(opinion: Opinion) -> Opinion:
+    """What may be told of an opinion, whoever gave it: so many categories, the highest first, with scores of 0 to 1,
+    and so many words. Raises UpstreamFailed for a score that is no number."""
+    scores = opinion.categories
+    if any(math.isnan(score) for score in scores.values()):
+        raise UpstreamFailed("the shield gave a score that is no number")
+    highest = sorted(scores.items(), key=lambda item: -item[1])[:MOST_CATEGORIES]
+    bounded = {name: min(1.0, max(0.0, score)) for name, score in highest}
+    return replace(opinion, categories=bounded, message=opinion.message[:MOST_WORDS])
 
 
 class Shield(Protocol):

@@ -9,8 +9,10 @@ from typing import Any
 import orjson
 from caravan_contracts.errors import UpstreamFailed
 from caravan_contracts.safety import ShieldSpec
+from pydantic import Field
 
-from caravan_safety.shields import classes
+from caravan_safety.gathering import gathered
+from caravan_safety.shields import classes, judging
 from caravan_safety.shields.base import Opinion, Passage, Shield, read_params
 from caravan_safety.shields.parts import Parts
 from caravan_safety.shields.reaching import Reaching
@@ -23,7 +25,7 @@ class Settings(classes.Settings):
     """Where texts are posted, path included."""
     api_key: str = ""
     """A reference."""
-    batch: int = 16
+    batch: int = Field(default=16, ge=1, le=256)
     """Pieces of texts in one question."""
 
 
@@ -46,7 +48,13 @@ class Classifier:
         pieces = classes.pieces(passage, self._settings.max_characters)
         size = self._settings.batch
         batches = [pieces[start : start + size] for start in range(0, len(pieces), size)]
-        rows = await asyncio.gather(*(self._ask(batch, passage) for batch in batches))
+        turns = asyncio.Semaphore(judging.AT_ONCE)
+
+        async def ask(batch: list[str]) -> list[dict[str, float]]:
+            async with turns:
+                return await self._ask(batch, passage)
+
+        rows = await gathered(map(ask, batches))
         return classes.opinion([row for batch in rows for row in batch], self._settings)
 
     async def _ask(self, texts: list[str], passage: Passage) -> list[dict[str, float]]:

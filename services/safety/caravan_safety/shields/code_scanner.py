@@ -17,6 +17,7 @@ from caravan_contracts.errors import UpstreamFailed
 from caravan_contracts.safety import Finding, ShieldSpec
 from pydantic import Field
 
+from caravan_safety.gathering import gathered
 from caravan_safety.shields import packages
 from caravan_safety.shields.base import Opinion, Params, Passage, Shield, read_params
 from caravan_safety.shields.parts import Parts
@@ -62,7 +63,7 @@ class CodeScanner:
 
     async def look(self, passage: Passage) -> Opinion:
         blocks = [(number, *block) for number, text in enumerate(passage.texts) for block in self._blocks(text)]
-        scans = await asyncio.gather(*(self._scan(code) for _, _, code in blocks[:_BLOCKS]))
+        scans = await gathered(self._scan(code) for _, _, code in blocks[:_BLOCKS])
         scans += [[("too_many", 1.0, 1, _lines(code))] for _, _, code in blocks[_BLOCKS:]]
         findings: list[Finding] = []
         categories: dict[str, float] = {}

@@ -18,6 +18,7 @@ from caravan_contracts.errors import InvalidRequest, UpstreamFailed
 from caravan_contracts.safety import ShieldSpec
 from pydantic import Field
 
+from caravan_safety.gathering import gathered
 from caravan_safety.shields import judging, marks
 from caravan_safety.shields.asking import Answer, Asking
 from caravan_safety.shields.base import Opinion, Params, Passage, Shield, read_params
@@ -126,7 +127,7 @@ class LlamaGuard:
 
         found = judging.pieces(passage, self._settings.max_characters)
         shown = [tuple(passage.images), *[()] * (len(found) - 1)]
-        return judging.together(await asyncio.gather(*map(judge, found, shown)))
+        return judging.together(await gathered(map(judge, found, shown)))
 
     async def _judge(self, text: str, images: tuple[str, ...], passage: Passage) -> Opinion:
         codes = self._codes(passage)
@@ -175,7 +176,7 @@ class LlamaGuard:
         if word == "safe":
             return Opinion()
         if not word.startswith("unsafe"):
-            raise UpstreamFailed(f"the model {self._model} answered neither safe nor unsafe: {answer.text[:80]!r}")
+            raise UpstreamFailed(f"the model {self._model} answered neither safe nor unsafe")  # it may quote the text
         score = math.exp(answer.first["unsafe"]) if "unsafe" in answer.first else 1.0
         said = [code for code in _CODE.findall(f"{first}\n{rest}".upper()) if code in self._names]
         meant = [code for code in dict.fromkeys(said) if code in codes]

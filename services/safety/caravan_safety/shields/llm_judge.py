@@ -11,6 +11,7 @@ from caravan_contracts.errors import InvalidRequest, UpstreamFailed
 from caravan_contracts.safety import ShieldSpec
 from pydantic import Field, field_validator
 
+from caravan_safety.gathering import gathered
 from caravan_safety.shields import judging, marks
 from caravan_safety.shields.asking import Answer, Asking
 from caravan_safety.shields.base import Opinion, Params, Passage, Shield, read_params
@@ -87,7 +88,7 @@ class LlmJudge:
 
         found = judging.pieces(passage, self._settings.max_characters)
         asked = [judge(piece, category, risk) for piece in found for category, risk in self._risks.items()]
-        return judging.together(await asyncio.gather(*asked))
+        return judging.together(await gathered(asked))
 
     async def _judge(self, text: str, category: str, risk: str, passage: Passage) -> Opinion:
         body: dict[str, Any] = {
@@ -123,7 +124,7 @@ class LlmJudge:
         text = answer.text.lower()
         found = _SCORE.search(text) or _WORD.search(text)
         if found is None:
-            raise UpstreamFailed(f"the model {self._model} answered neither yes nor no: {answer.text[:80]!r}")
+            raise UpstreamFailed(f"the model {self._model} answered neither yes nor no")  # it may quote the text
         return 1.0 if found.group(1) in ("yes", "unsafe") else 0.0
 
 

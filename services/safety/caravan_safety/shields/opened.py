@@ -14,12 +14,12 @@ from caravan_bus import metrics
 from caravan_bus.registry_view import RegistryView
 from caravan_contracts.errors import CaravanError
 from caravan_contracts.registry import Resource
-from caravan_contracts.safety import ShieldRow, ShieldSpec, Verdict
+from caravan_contracts.safety import MOST_WORDS, ShieldRow, ShieldSpec, Verdict
 from pydantic import ValidationError
 
 from caravan_safety.errors import ShieldBusy, no_shield
 from caravan_safety.shields import kinds
-from caravan_safety.shields.base import Opinion, Passage, Shield
+from caravan_safety.shields.base import Opinion, Passage, Shield, checked
 from caravan_safety.shields.parts import Parts
 
 log = logging.getLogger(__name__)
@@ -93,11 +93,11 @@ class Shields:
             async with asyncio.timeout(seconds):  # making it may take its time, too
                 opened = await self.get(id, passage.principal.tenant)
                 label = opened.label
-                opinion = await self._look(opened, passage)
+                opinion = checked(await self._look(opened, passage))
         except TimeoutError:
             made = Verdict(shield=id, error=f"no verdict within {seconds:g} s")
         except CaravanError as error:
-            made = Verdict(shield=id, error=error.message)
+            made = Verdict(shield=id, error=error.message[:MOST_WORDS])
         except Exception as error:
             log.exception("the shield %s failed", id, exc_info=error)
             made = Verdict(shield=id, error="the shield failed; the log of the safety service says why")
@@ -118,7 +118,7 @@ class Shields:
 
     async def opinion(self, id: str, passage: Passage) -> Opinion:
         """The same for another shield, which has a time limit of its own. Raises what keeps it from an opinion."""
-        return await self._look(await self.get(id, passage.principal.tenant), passage)
+        return checked(await self._look(await self.get(id, passage.principal.tenant), passage))
 
     async def _look(self, opened: Opened, passage: Passage) -> Opinion:
         if opened.busy >= self._at_once * (1 + _WAITING):
