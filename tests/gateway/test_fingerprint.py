@@ -68,6 +68,7 @@ def test_what_else_counts() -> None:
     body = b'{"model":"m","input":"x"}'
     assert len({of_body(verb, body) for verb in Verb}) == len(list(Verb))
     assert of_body(Verb.CHAT, body) != of_body(Verb.CHAT, body, {"up_api_key": "k"})
+    assert len({of_body(Verb.MESSAGES, body, read_as=each) for each in [(), ("2024-01-01", ""), ("", "beta")]}) == 3
     assert of_body(Verb.CHAT, body, {"a": "1", "b": "2"}) == of_body(Verb.CHAT, body, {"b": "2", "a": "1"})
     assert of_answer(Verb.CHAT, body, "one") != of_answer(Verb.CHAT, body, "other")
     assert of_answer(Verb.CHAT, b'{"stream":true}', "t") != of_answer(Verb.CHAT, b"{}", "t")

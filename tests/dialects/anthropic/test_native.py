@@ -242,6 +242,24 @@ def test_tokens_are_counted(http: httpx.Client, mesh: RunningMesh) -> None:
         assert counted() - before == 9  # two of them were in a cache
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+def test_an_answer_is_cached_but_not_under_a_beta(
+    http: httpx.Client, claude: ScriptedAnthropic, streamed: bool
+) -> None:
+    said = [{"role": "user", "content": f"cached {random.random()}"}]
+    body = {**HELLO, "model": "claude/plain", "messages": said, "stream": streamed}
+
+    def ask(**headers: str) -> tuple[str, str, bytes]:
+        answer = http.post("/v1/messages", json=body, headers={"X-Caravan-Cache": "use", **headers})
+        return answer.headers["x-caravan-cache"], answer.headers["x-caravan-dialect"], answer.content
+
+    before = len(claude.requests)
+    first, second = ask(), ask()
+    assert (first[:2], second[:2]) == (("miss", "native"), ("hit", "native"))
+    assert first[2] == second[2] and len(claude.requests) == before + 1
+    assert ask(**{"anthropic-beta": "another"})[0] == "bypass"
+
+
 async def test_a_user_of_the_bus_asks_in_these_words(mesh: RunningMesh, claude: ScriptedAnthropic) -> None:
     user = "dana"
     assert mesh.command("bus", "user", "add", user, "--tenant", "acme").returncode == 0
