@@ -8,6 +8,7 @@ import httpx2 as httpx
 import pytest
 
 from tests.cancel.books import Books
+from tests.cancel.dialect_rows import APIS
 from tests.cancel.table import stack
 from tests.mesh.running import RESPONSES, RunningMesh
 from tests.upstream.scripted import ScriptedUpstream
@@ -25,7 +26,7 @@ def upstream() -> Iterator[ScriptedUpstream]:
 @pytest.fixture(scope="package")
 def mesh(upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
     made = RunningMesh(
-        tmp_path_factory.mktemp("cancel"), upstream, scale=f"gateway=2,{RESPONSES}", stack=stack(upstream.url)
+        tmp_path_factory.mktemp("cancel"), upstream, scale=f"gateway=2,{RESPONSES}", stack=stack(upstream.url, APIS)
     )
     made.start()
     yield made

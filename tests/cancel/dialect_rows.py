@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Final
 
 from tests.cancel.table import Phase, Row
@@ -31,6 +32,7 @@ def _fields(told: Any) -> set[str]:
 class Api:
     """What its clients see of an answer without a good end."""
 
+    name: str
     error: tuple[str, ...]
     """Fields of an error; none where it is a text."""
     good: bytes
@@ -49,12 +51,11 @@ class Api:
         return bool(pieces) and self.good not in body and _fields(last) == set(self.streamed or self.error)
 
 
-ANTHROPIC: Final = Api(("type", "message"), b"message_stop")
-OLLAMA: Final = Api((), b'"done":true', _lines)
-GOOGLE: Final = Api(("code", "message", "status"), b"finishReason")
-GOOGLE_ARRAY: Final = Api(GOOGLE.error, GOOGLE.good, json.loads)
-INTERACTIONS: Final = Api(GOOGLE.error, b"interaction.complete", streamed=("code", "message"))
-LLAMA_STACK: Final = Api(("message", "type", "param", "code"), b"end_of_turn")
+ANTHROPIC: Final = Api("anthropic", ("type", "message"), b"message_stop")
+OLLAMA: Final = Api("ollama", (), b'"done":true', _lines)
+GOOGLE: Final = Api("google", ("code", "message", "status"), b"finishReason")
+GOOGLE_ARRAY: Final = Api("google", GOOGLE.error, GOOGLE.good, json.loads)
+INTERACTIONS: Final = Api("interactions", GOOGLE.error, b"interaction.complete", streamed=("code", "message"))
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,9 @@ class DialectRow(Row):
 
     api: Api = ANTHROPIC
     asks: Asks = dict
+
+    def model(self, phase: Phase) -> str:
+        return f"{super().model(phase)}-{self.api.name}" if phase is Phase.PAUSE else super().model(phase)
 
     def url(self, phase: Phase) -> str:
         return self.path.replace("{model}", self.model(phase))
@@ -127,24 +131,24 @@ def _interactions() -> Iterator[DialectRow]:
         )
 
 
-def _llama_stack() -> Iterator[DialectRow]:
+def _llama_stack(generation: int, at: str, chat: str, batch: str) -> Iterator[DialectRow]:
+    api = Api(f"llama-stack-{generation}", ("message", "type", "param", "code"), b"end_of_turn")
     options = {"sampling_params": {"max_tokens": 3000}}
-    for at, chat, batch in (
-        ("", "chat_completion", "batch_inference/chat_completion"),
-        ("/alpha", "chat-completion", "batch-inference/chat-completion"),
-        ("/v1", "chat-completion", "inference/batch-chat-completion"),
-    ):
-        asks = f"{at}/inference"
-        yield from _both(f"{asks}/{chat}", LLAMA_STACK, lambda text: {"messages": _said(text), **options})
-        yield from _both(f"{asks}/completion", LLAMA_STACK, lambda text: {"content": text, **options})
-        yield DialectRow("embeddings", f"{asks}/embeddings", False, LLAMA_STACK, lambda text: {"contents": [text]})
-        yield DialectRow("chat", f"{at}/{batch}", False, LLAMA_STACK, lambda text: {"messages_batch": [_said(text)]})
+    asks = f"{at}/inference"
+    yield from _both(f"{asks}/{chat}", api, lambda text: {"messages": _said(text), **options})
+    yield from _both(f"{asks}/completion", api, lambda text: {"content": text, **options})
+    yield DialectRow("embeddings", f"{asks}/embeddings", False, api, lambda text: {"contents": [text]})
+    yield DialectRow("chat", f"{at}/{batch}", False, api, lambda text: {"messages_batch": [_said(text)]})
 
 
-APIS: Final[dict[str, Callable[[], Iterator[DialectRow]]]] = {
-    "anthropic": lambda: _both("/v1/messages", ANTHROPIC, lambda text: {"messages": _said(text), "max_tokens": 3000}),
-    "ollama": _ollama,
-    "google": _google,
-    "interactions": _interactions,
-    "llama-stack": _llama_stack,
-}
+def _all() -> Iterator[DialectRow]:
+    yield from _both("/v1/messages", ANTHROPIC, lambda text: {"messages": _said(text), "max_tokens": 3000})
+    yield from _ollama()
+    yield from _google()
+    yield from _interactions()
+    yield from _llama_stack(1, "", "chat_completion", "batch_inference/chat_completion")
+    yield from _llama_stack(2, "/alpha", "chat-completion", "batch-inference/chat-completion")
+    yield from _llama_stack(3, "/v1", "chat-completion", "inference/batch-chat-completion")
+
+
+APIS: Final = {name: list(rows) for name, rows in groupby(_all(), lambda row: row.api.name)}

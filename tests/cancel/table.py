@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -23,7 +23,7 @@ class Phase(StrEnum):
     FULL = "full"
     """In mid-stream, and the client takes nothing: all buffers on the way and the credit are used up."""
     PAUSE = "pause"
-    """The upstream said 429 with Retry-After: 2, and there is no other."""
+    """The upstream said 429 with Retry-After: 4, and there is no other."""
     AGAIN = "again"
     """The first target of its route failed, and the next is silent."""
     NEXT = "next"
@@ -36,7 +36,7 @@ _BEHAVIOUR: Final = {
     Phase.HEADERS: "mute",
     Phase.STREAM: "slow-20",
     Phase.FULL: "flood-64",
-    Phase.PAUSE: "status-429",
+    Phase.PAUSE: "pause-4",
 }
 _FIRST: Final = {Phase.AGAIN: "status-503", Phase.NEXT: "cut-2"}
 MID_STREAM: Final = (Phase.STREAM, Phase.FULL, Phase.NEXT)
@@ -104,8 +104,9 @@ def bus_rows() -> Iterator[Row]:
             yield Row(verb, f"caravan.v1.inference.{verb}", stream=True)
 
 
-def stack(url: str) -> str:
-    """A model for each phase and type, or a route; those of the phase `line` are at a provider with one slot."""
+def stack(url: str, apis: Iterable[str] = ()) -> str:
+    """A model for each phase and type, or a route; those of the phase `line` are at a provider with one slot. Those of
+    the phase `pause` are others for each of `apis`: a model has ten tries again in ten seconds."""
     models = [
         {
             "id": f"{kind}-{phase}",
@@ -125,6 +126,12 @@ def stack(url: str) -> str:
         }
         for kind, model_type in _TYPES.items()
         for phase, behaviour in _FIRST.items()
+    ]
+    models += [
+        {**model, "id": f"{model['id']}-{api}"}
+        for model in list(models)
+        for api in apis
+        if str(model["id"]).endswith(f"-{Phase.PAUSE}")
     ]
     routes = [
         {

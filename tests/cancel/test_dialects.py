@@ -23,7 +23,7 @@ pytestmark = pytest.mark.timeout(120)
 async def test_a_client_that_leaves(
     mesh: RunningMesh, books: Books, upstream: ScriptedUpstream, api: str, phase: Phase
 ) -> None:
-    async with table(mesh, books, upstream, phase, APIS[api]()) as made:
+    async with table(mesh, books, upstream, phase, APIS[api]) as made:
         await left(made, books)
 
 
@@ -35,7 +35,7 @@ async def test_a_deadline_that_passes(
     mesh: RunningMesh, books: Books, upstream: ScriptedUpstream, api: str, phase: Phase
 ) -> None:
     limit = DEADLINES[phase]
-    async with table(mesh, books, upstream, phase, APIS[api](), limit) as made:
+    async with table(mesh, books, upstream, phase, APIS[api], limit) as made:
         for case, answer in zip(made.cases, await answers(made, books, limit), strict=True):
             check(case, answer)
 

@@ -44,7 +44,7 @@ def check(case: Case, answer: Answer) -> None:
         return
     if case.phase is Phase.PAUSE:  # there is no time to wait for the provider: its word is the answer, at once
         assert (answer.status, len(case.seen)) == (429, 1), case
-        assert answer.headers["retry-after"] == "2"
+        assert answer.headers["retry-after"] == "4"
         error = json.loads(answer.body)["error"]
         assert error.keys() == {"message", "type", "param", "code"}
         return

@@ -4,6 +4,7 @@
     slow-50          the same, 50 ms before each token
     crlf, split      the same, with CRLF line ends; cut in the middle of events
     status-503       that status with an OpenAI error (429 with Retry-After: 2)
+    pause-4          status 429 with Retry-After: 4
     html-500         that status with a page of HTML
     reset, hang      the connection is closed, or silent, before any header
     mute             status and headers, and of an answer that does not stream its first byte; then silence
@@ -203,10 +204,11 @@ class ScriptedUpstream:
         if name == "room" and len(request[_RECORDED].body["messages"]) > int(number):
             error = {"message": "too many tokens", "type": "invalid_request_error", "code": "context_length_exceeded"}
             return web.json_response({"error": error}, status=400)
-        if name == "status":
+        if name in ("status", "pause"):
             error = {"message": f"scripted {number}", "type": "scripted_type", "param": "x", "code": "scripted_code"}
-            headers = {"Retry-After": "2"} if number == "429" else {}
-            return web.json_response({"error": error}, status=int(number), headers=headers)
+            status, wait = (429, number) if name == "pause" else (int(number), "2")
+            headers = {"Retry-After": wait} if status == 429 else {}
+            return web.json_response({"error": error}, status=status, headers=headers)
         if name == "html":
             return web.Response(text="<html>Bad gateway</html>", status=int(number), content_type="text/html")
         if name == "notjson":
