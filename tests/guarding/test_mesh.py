@@ -47,7 +47,9 @@ def in_chat(http: httpx.Client, model: str, content: str) -> tuple[str, str]:
 
 def in_response(http: httpx.Client, model: str, content: str) -> tuple[str, str]:
     body = {"model": f"up/{model}", "input": content, "stream": True, "store": False}
-    machine = follow(http.post("/v1/responses", json=body).content)
+    answer = http.post("/v1/responses", json=body)
+    assert answer.status_code == 200, answer.text
+    machine = follow(answer.content)
     made = machine.terminal
     assert made is not None
     texts = [part["text"] for item in made["output"] for part in item.get("content", ()) if "text" in part]
@@ -159,7 +161,9 @@ def test_the_result_of_a_tool_is_judged_on_its_way_to_the_model(http: httpx.Clie
 
 def test_a_filtered_response_is_incomplete_and_kept_as_it_was_told(http: httpx.Client) -> None:
     body = {"model": "up/block", "input": asked("All is well. Look: moonbase!", 3), "stream": True, "store": True}
-    machine = follow(http.post("/v1/responses", json=body).content)
+    answer = http.post("/v1/responses", json=body)
+    assert answer.status_code == 200, answer.text
+    machine = follow(answer.content)
     assert machine.terminal is not None
     assert machine.terminal["status"] == "incomplete"
     assert machine.terminal["incomplete_details"] == {"reason": "content_filter"}
