@@ -1,11 +1,10 @@
 """A model as every client reads it, over HTTP and on the bus.
 
-The list is a superset of what OpenAI's clients, Anthropic's and every generation of Llama Stack's read.
+The list is a superset of what OpenAI's clients and every generation of Llama Stack's read.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
@@ -35,8 +34,6 @@ def model_object(resource: Resource, provider_type: str = "") -> dict[str, Any]:
         "id": resource.id,
         "object": "model",
         "created": resource.created,
-        "created_at": _time(resource.created),
-        "display_name": resource.id,
         "owned_by": spec.metadata.get("owned_by", spec.provider_id),
         "identifier": resource.id,
         "model_type": kind,
@@ -61,8 +58,6 @@ def route_as_model(resource: Resource, spec: RouteSpec, kind: ModelType) -> dict
         "id": resource.id,
         "object": "model",
         "created": resource.created,
-        "created_at": _time(resource.created),
-        "display_name": resource.id,
         "owned_by": ROUTER,
         "identifier": resource.id,
         "model_type": kind.value,
@@ -81,11 +76,6 @@ def route_as_model(resource: Resource, spec: RouteSpec, kind: ModelType) -> dict
             "targets": [target.model for target in spec.targets],
         },
     }
-
-
-def _time(seconds: int) -> str:
-    """As Anthropic's clients read it."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def page(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from caravan_gateway.auth import need
+from caravan_gateway.dialects.anthropic import models as anthropic
 from caravan_gateway.resources import Resources
 
 
@@ -37,12 +38,16 @@ def router(resources: Resources) -> APIRouter:
     catalog, who = resources.catalog, resources.who
 
     @routes.get("/models", summary="Every model")
-    async def list_models(principal: Principal = Depends(who)) -> dict[str, Any]:
-        return listing.all_models(catalog(), principal.tenant)
+    async def list_models(request: Request, principal: Principal = Depends(who)) -> dict[str, Any]:
+        found = listing.all_models(catalog(), principal.tenant)
+        if anthropic.asks(request):
+            found["data"] = [anthropic.shown(model) for model in found["data"]]
+        return found
 
     @routes.get("/models/{model:path}", summary="One model")
-    async def get_model(model: str, principal: Principal = Depends(who)) -> dict[str, Any]:
-        return listing.named(model, catalog(), principal.tenant)
+    async def get_model(model: str, request: Request, principal: Principal = Depends(who)) -> dict[str, Any]:
+        found = listing.named(model, catalog(), principal.tenant)
+        return anthropic.shown(found) if anthropic.asks(request) else found
 
     @routes.post("/models", summary="Register a model")
     async def register_model(

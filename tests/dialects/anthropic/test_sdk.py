@@ -202,6 +202,12 @@ def test_models_are_listed(client: Anthropic) -> None:
     assert one == listed["up/plain"] and one.created_at.year >= 2024
 
 
+def test_models_are_listed_for_others_without_what_would_make_two_lists_of_one(mesh: RunningMesh) -> None:
+    listed = httpx.get(f"{mesh.url}/v1/models", headers={"authorization": f"Bearer {ADA}"}, timeout=30)
+    for row in listed.json()["data"]:
+        assert not {"display_name", "created_at"} & set(row)
+
+
 def test_the_clients_own_loop_of_tools(client: Anthropic) -> None:
     told: list[str] = []
 
