@@ -90,9 +90,11 @@ def models():
 
 
 def cancel():
-    for chunk in chat("up/slow-100", stream=True, sampling_params={"strategy": "greedy", "max_tokens": 300}):
-        if chunk.event.event_type == "progress":
-            return "left"
+    # closed here: its connection pool may wait for itself for ever when Python finds the stream later
+    with chat("up/slow-100", stream=True, sampling_params={"strategy": "greedy", "max_tokens": 300}) as told:
+        for chunk in told:
+            if chunk.event.event_type == "progress":
+                return "left"
     return None
 
 

@@ -76,9 +76,11 @@ def models():
 
 
 def cancel():
-    for piece in chat("up/slow-100", stream=True, max_tokens=300):
-        if piece.choices[0].delta.content:
-            return "left"
+    # closed here: its connection pool may wait for itself for ever when Python finds the stream later
+    with chat("up/slow-100", stream=True, max_tokens=300) as told:
+        for piece in told:
+            if piece.choices[0].delta.content:
+                return "left"
     return None
 
 
