@@ -82,7 +82,8 @@ async def test_without_the_upstream_s_sdk_it_is_said_what_to_install() -> None:
 
 
 async def test_starting_it_keeps_the_loop_free() -> None:
-    """In a fresh interpreter: the import takes seconds, on a thread."""
+    """In a fresh interpreter: the import takes seconds, on a thread. On the loop it would be one pause, nearly all of
+    the time."""
     code = """
 import asyncio, time
 from caravan_inference.providers.base import ProviderOptions
@@ -91,18 +92,19 @@ from caravan_inference.providers.discover import create
 async def main():
     provider = create(ProviderOptions("a", "remote::any-llm-anthropic", 1, {"api_key": "x"}))
     task = asyncio.create_task(provider.start())
-    worst, last = 0.0, time.perf_counter()
+    began = last = time.perf_counter()
+    worst = 0.0
     while not task.done():
         await asyncio.sleep(0.01)
         now = time.perf_counter()
         worst, last = max(worst, now - last), now
     await task
     await provider.close()
-    return worst
+    return worst / (last - began)
 
 print(asyncio.run(main()))
 """
-    assert float(await asyncio.to_thread(python, code)) < 1.0
+    assert float(await asyncio.to_thread(python, code)) < 0.7
 
 
 def test_only_the_shared_tenant_may_use_the_worker_s_credentials() -> None:
