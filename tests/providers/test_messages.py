@@ -84,13 +84,13 @@ async def test_version_and_betas_are_those_of_the_client(
     assert "authorization" not in plain and "anthropic-beta" not in plain
     own = RequestContext("r").with_anthropic("2024-01-01", "one-2025, two")
     got = await sent(upstream, provider, own)
-    assert (got["anthropic-version"], got["anthropic-beta"]) == ("2024-01-01", "one-2025, two")
+    assert (got["anthropic-version"], got["anthropic-beta"]) == ("2024-01-01", "one-2025,two")
     configured = await started(upstream, headers={"Anthropic-Beta": "house", "ANTHROPIC-VERSION": "2020"})
     house = await sent(upstream, configured, RequestContext("r"))
     guest = await sent(upstream, configured, own)
     await configured.close()
     assert (house["anthropic-beta"], house["anthropic-version"]) == ("house", "2020")
-    assert (guest["anthropic-beta"], guest["anthropic-version"]) == ("one-2025, two", "2024-01-01")
+    assert (guest["anthropic-beta"], guest["anthropic-version"]) == ("one-2025,two", "2024-01-01")
 
 
 @in_module
@@ -102,7 +102,7 @@ async def test_other_servers_get_the_key_where_they_look_for_it(upstream: Script
     assert got["anthropic-version"] == PLAIN_VERSION
 
 
-@pytest.mark.parametrize("text", ["a b", "a\r\nx-api-key: b", "ä", "a,,b", ",", "a" * 1025, "a;b"])
+@pytest.mark.parametrize("text", ["a b", "a\r\nx-api-key: b", "ä", "a" * 1025, "a;b"])
 def test_headers_that_are_not_plain_are_refused(text: str) -> None:
     for version, beta in ((text, ""), ("", text)):
         with pytest.raises(InvalidRequest, match="anthropic-"):
@@ -115,8 +115,10 @@ def test_headers_travel_over_the_bus() -> None:
     context = RequestContext("r").with_anthropic(PLAIN_VERSION, "a,b-1")
     read = RequestContext.from_headers(context.to_headers())
     assert (read.anthropic_version, read.anthropic_beta) == (PLAIN_VERSION, "a,b-1")
+    loose = RequestContext("r").with_anthropic("", "a,  b-1,,\tc,")
+    assert loose.anthropic_beta == "a,b-1,c"
     plain = RequestContext("r")
-    assert plain.with_anthropic(PLAIN_VERSION, "") is plain
+    assert plain.with_anthropic(PLAIN_VERSION, " , ") is plain
 
 
 @in_module

@@ -6,6 +6,7 @@ import json
 from itertools import pairwise
 from typing import Any
 
+import orjson
 import pytest
 from caravan_contracts.errors import UpstreamBroke
 from caravan_contracts.inference import Usage
@@ -158,3 +159,17 @@ def test_only_the_models_own_name_is_changed(name: str, first: bool, spaces: boo
     changed = rename_own_model(body, name, "new")
     assert json.loads(changed) == {**data, "model": "new"}
     assert len(changed) - len(body) == len('"new"') - len(json.dumps(name))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        rb'{"model":"zz","model":"m"}',
+        rb'{"mod\u0065l":"m","x":{"model":"m"}}',
+        rb'{"metadata":{"model":"m"},"mod\u0065l":"m"}',
+        rb'{"\u006dodel":"m"}',
+    ],
+)
+def test_the_name_that_was_read_is_the_one_that_is_changed(body: bytes) -> None:
+    before = orjson.loads(body)
+    assert orjson.loads(rename_own_model(body, "m", "new")) == {**before, "model": "new"}

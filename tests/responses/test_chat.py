@@ -118,12 +118,15 @@ def test_the_tools_of_a_namespace_are_functions_whose_names_begin_with_its_own()
     made = body(tools=[find, CRM])
     assert names(made) == ["find", "crm__find", "crm__note"]
     inner = made["tools"][1]["function"]
-    assert inner == {"name": "crm__find", "description": "d", "parameters": {"type": "object"}, "strict": False}
+    text = "d\n\nOf crm: Customers."
+    assert inner == {"name": "crm__find", "description": text, "parameters": {"type": "object"}, "strict": False}
+    assert made["tools"][2]["function"]["description"] == "Of crm: Customers."
     assert list(made["tools"][2]["function"]["parameters"]["properties"]) == ["input"]
     allowed = {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "namespace", "name": "crm"}]}
     assert names(body(tools=[find, CRM], tool_choice=allowed)) == ["crm__find", "crm__note"]
-    chosen = body(tools=[WEATHER, CRM], tool_choice={"type": "function", "name": "find"})["tool_choice"]
-    assert chosen == {"type": "function", "function": {"name": "crm__find"}}
+    for namespace, name in (({}, "find"), ({"namespace": "crm"}, "crm__find")):
+        chosen = body(tools=[find, CRM], tool_choice={"type": "function", "name": "find", **namespace})["tool_choice"]
+        assert chosen == {"type": "function", "function": {"name": name}}
 
 
 def test_parallel_calls_are_forbidden_when_there_are_tools() -> None:

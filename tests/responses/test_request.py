@@ -93,6 +93,10 @@ def test_a_prompt_may_bring_model_and_input() -> None:
     [
         ({"model": None}, "model"),
         ({"model": 7}, "model"),
+        ({"input": [{"type": ["message"]}]}, "input[0].type"),
+        ({"tools": [{"type": ["function"], "name": "a"}]}, "tools[0].type"),
+        ({"tools": [FUNCTION], "tool_choice": {"type": {}}}, "tool_choice.type"),
+        ({"tools": [FUNCTION], "tool_choice": {"type": "function", "name": "f", "namespace": "crm"}}, "tool_choice"),
         ({"input": None}, "input"),
         ({"input": 7}, "input"),
         ({"input": []}, "input"),

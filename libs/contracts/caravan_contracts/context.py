@@ -25,7 +25,7 @@ LONGEST_TIMEOUT = 86_400.0
 """Seconds it may take whatever its caller names."""
 _LONGEST_TEXT = 1024
 _MOST_GUARDRAILS = 16
-_TOKENS: Final = re.compile(r"[A-Za-z0-9._-]+( ?, ?[A-Za-z0-9._-]+)*")
+_TOKENS: Final = re.compile(r"[A-Za-z0-9._-]+(,[A-Za-z0-9._-]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +182,9 @@ def _text(headers: Mapping[str, str], name: str) -> str:
 
 
 def _tokens(name: str, text: str) -> str:
+    """A list as HTTP allows it (RFC 9110, 5.6.1), without its blanks and what is empty in it."""
+    if len(text) <= _LONGEST_TEXT and ("," in text or " " in text or "\t" in text):
+        text = ",".join(part for each in text.split(",") if (part := each.strip(" \t")))
     if text and (len(text) > _LONGEST_TEXT or not _TOKENS.fullmatch(text)):
         raise InvalidRequest(
             f"the header {name} has names of letters, digits, '.', '_' and '-', with commas between, and at most "

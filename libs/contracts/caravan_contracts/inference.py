@@ -132,7 +132,7 @@ class Usage:
 
 
 def _count(value: object) -> int:
-    return value if isinstance(value, int) else 0
+    return max(0, value) if isinstance(value, int) else 0
 
 
 @dataclass(frozen=True, slots=True)

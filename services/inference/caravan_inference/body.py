@@ -52,9 +52,11 @@ def rename_own_model(body: bytes, shown: str, wanted: str) -> bytes:
     if shown == wanted:
         return body
     models = _first_two(body)
-    if len(models) == 1 and _decoded(models[0].group(1)) == shown:
+    written_out = b"\\u006" not in body  # each letter of the key may be written as such an escape
+    if written_out and len(models) == 1 and _decoded(models[0].group(1)) == shown:
         return _put(body, models[0].span(1), wanted)
     depth, key, at = 0, b"", 0
+    own: tuple[int, int] | None = None
     for token in _TOKENS.finditer(body):
         found = token.group()
         if found in (b"{", b"["):
@@ -62,10 +64,10 @@ def rename_own_model(body: bytes, shown: str, wanted: str) -> bytes:
         elif found in (b"}", b"]"):
             depth -= 1
         elif depth == 1 and body[at : token.start()].strip() == b":" and _decoded(key) == "model":
-            return _put(body, token.span(), wanted)
+            own = token.span()  # of several the last holds, as for whoever read the body before
         else:
             key, at = found, token.end()
-    return body
+    return body if own is None else _put(body, own, wanted)
 
 
 def ask_for_usage(body: bytes) -> bytes:

@@ -63,6 +63,11 @@ class TestCodeScanner(ShieldContract):
     async def test_code_cannot_ask_not_to_be_looked_at(self, shield: Shield) -> None:
         assert (await self.look(shield, CODE.replace("True)", "True)  # nosec"))).flagged
 
+    async def test_lines_are_those_of_python(self, shield: Shield) -> None:
+        text = f"```py\nimport subprocess\nx = 'a\u2028b\x0cc'\n{SHELL}```"
+        found = (await self.look(shield, text)).findings
+        assert [text[each.start : each.end] for each in found] == [SHELL]
+
     async def test_what_is_no_python_is_told(self, shield: Shield) -> None:
         found = await self.look(shield, f"```\n{SHELL}and so on\n```")
         assert (found.flagged, found.categories) == (False, {"unparsable": 0.3})

@@ -82,6 +82,7 @@ def read_item(value: Any, where: str, make: MakeId = new_id) -> Item:
         kind = "message" if "role" in item else "item_reference" if set(item) == {"id"} else None
     if kind is None:
         raise missing(f"{where}.type")
+    a_text(kind, f"{where}.type")
     if item.get("id") is not None:
         a_text(item["id"], f"{where}.id", MAX_ID)
     if kind == "message":

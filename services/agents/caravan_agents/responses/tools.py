@@ -141,7 +141,7 @@ def read_tools(value: Any) -> tuple[dict[str, Any], ...]:
 
 def _read_tool(tool: dict[str, Any], where: str) -> Iterator[tuple[str, str]]:
     """What must not be there twice, for each tool that it stands for."""
-    kind = needed(tool, "type", where)
+    kind = a_text(needed(tool, "type", where), f"{where}.type")
     _refuse_unserved(kind, f"{where}.type")
     if kind not in _SERVED:
         raise wrong(f"{where}.type", "one of " + ", ".join(sorted(_SERVED)))
@@ -165,8 +165,8 @@ def _read_tool(tool: dict[str, Any], where: str) -> Iterator[tuple[str, str]]:
         yield ("named", tool["name"]) if kind in _NAMED else (kind, "")
 
 
-def _refuse_unserved(type: Any, where: str) -> None:
-    if isinstance(type, str) and type in _UNSERVED:
+def _refuse_unserved(type: str, where: str) -> None:
+    if type in _UNSERVED:
         raise InvalidRequest(
             f"the tool {type!r} is not served here: use function, custom, namespace, mcp, web_search or file_search",
             param=where,
@@ -185,7 +185,7 @@ def read_tool_choice(value: Any, tools: Sequence[dict[str, Any]]) -> str | dict[
             raise contradiction("tool_choice", "'tool_choice' is 'required', but there are no 'tools'")
         return value
     choice = an_object(value, "tool_choice")
-    if needed(choice, "type", "tool_choice") != "allowed_tools":
+    if a_text(needed(choice, "type", "tool_choice"), "tool_choice.type") != "allowed_tools":
         _check_named(choice, tools, "tool_choice")
         return choice
     if choice.get("mode") not in ("auto", "required"):
@@ -195,7 +195,7 @@ def read_tool_choice(value: Any, tools: Sequence[dict[str, Any]]) -> str | dict[
         raise wrong("tool_choice.tools", "a list that is not empty")
     for at, one in enumerate(allowed):
         where = f"tool_choice.tools[{at}]"
-        needed(an_object(one, where), "type", where)
+        a_text(needed(an_object(one, where), "type", where), f"{where}.type")
         _check_named(one, tools, where)
     return choice
 
@@ -209,8 +209,9 @@ def _check_named(choice: dict[str, Any], tools: Sequence[dict[str, Any]], where:
         needed(choice, "name", where)
     if kind == "mcp":
         conform(ToolChoiceMcp, choice, where)
-    inner = (one for tool in tools if tool["type"] == "namespace" for one in tool["tools"])
-    if not any(_names(choice, tool) for tool in (*tools, *inner)):
+    named = [tool for tool in tools if tool["type"] == "namespace" and tool["name"] == choice.get("namespace")]
+    meant = [one for tool in named for one in tool["tools"]] if choice.get("namespace") is not None else tools
+    if not any(_names(choice, tool) for tool in meant):
         name = choice.get("name") if "name" in choice else choice.get("server_label", kind)
         raise contradiction(where, f"'{where}' names {name!r}, which is not among the 'tools'")
 
@@ -231,7 +232,8 @@ def offered(tools: Sequence[dict[str, Any]]) -> Iterator[Offered]:
             yield _offer(tool)
         elif tool["type"] == "namespace":
             for inner in tool["tools"]:
-                yield _offer(inner, tool["name"])
+                text = f"{inner.get('description') or ''}\n\nOf {tool['name']}: {tool['description']}".lstrip()
+                yield _offer({**inner, "description": text}, tool["name"])
 
 
 def _offer(tool: dict[str, Any], namespace: str = "") -> Offered:
@@ -273,6 +275,7 @@ def chosen(choice: dict[str, Any]) -> Callable[[Offered], bool]:
             return False
         if choice["type"] == "mcp":
             return choice["server_label"] == one.server_label and choice.get("name") in (None, one.tool)
-        return choice["type"] not in _NAMED or choice.get("name") == one.tool
+        named = (choice.get("name"), choice.get("namespace") or "")
+        return choice["type"] not in _NAMED or named == (one.tool, one.namespace)
 
     return meant

@@ -22,6 +22,8 @@ from caravan_safety.shields import packages
 from caravan_safety.shields.base import Opinion, Params, Passage, Shield, read_params
 from caravan_safety.shields.parts import Parts
 
+_LINE_ENDS: Final = re.compile(r"(?<=\n)|(?<=\r)(?!\n)")
+"""Behind the ends of lines as Python reads them: other breaks are characters of a text."""
 _FENCE: Final = re.compile(r"```([^\n`]*)\n(.*?)```", re.DOTALL)
 _PYTHON: Final = frozenset({"python", "py", "python3", "ipython", "pycon"})
 _SCORES: Final = {"LOW": 0.3, "MEDIUM": 0.6, "HIGH": 0.9}
@@ -124,11 +126,11 @@ def _read(out: bytes, code: str) -> list[tuple[str, float, int, int]]:
 
 
 def _lines(code: str) -> int:
-    return code.count("\n") + 1
+    return len(_LINE_ENDS.split(code))
 
 
 def _finding(number: int, start: int, code: str, first: int, last: int, label: str) -> Finding:
-    lines = code.splitlines(keepends=True) or [""]
+    lines = _LINE_ENDS.split(code)
     begin = sum(map(len, lines[: first - 1]))
     end = sum(map(len, lines[:last]))
     return Finding(text=number, start=start + begin, end=start + max(end, begin + 1), label=label)

@@ -20,7 +20,7 @@ _MARK: Final = re.compile(
     | <</?SYS>> | </?s>                                                                        # Llama 2
     | </?(?:bos|eos|start_of_turn|end_of_turn|guardian|think|score)>                           # Gemma, Granite Guardian
     | <(?:start|end)_of_risk_definition>
-    | (?:^|(?<=[\r\v\f\x1c-\x1e\x85\u2028\u2029]))[ \t]{0,8}(?:User|Agent|Assistant)(?:[ ]Message)?[ \t]{0,8}:  # turns
+    | (?:^|(?<=[\r\v\f\x1c-\x1e\x85\u2028\u2029]))[ \t]{0,256}(?:User|Agent|Assistant)(?:[ ]Message)?[ \t]{0,8}:  # turn
     """,
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,
 )

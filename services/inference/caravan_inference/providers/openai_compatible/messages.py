@@ -81,7 +81,7 @@ class MessageForwarder(EventForwarder):
         # brackets add up in most reads: what is no JSON has to be among the others
         if ready.count(b"}\n\n") != ready.count(b"\n\n") or ready.count(b"{") != ready.count(b"}"):
             ready = self._without_malformed(ready)
-        # a text in an event cannot hold these: its quotes are escaped
+        # a text may hold the like of it: the type of the event decides
         return self._take(ready) if b'"message_' in ready or b'"error"' in ready else ready
 
     def _take(self, ready: bytes) -> bytes:
