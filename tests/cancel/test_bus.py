@@ -18,6 +18,8 @@ pytestmark = pytest.mark.timeout(120)
 
 UNHEARD = 9.0
 """Seconds within which a framed user that is gone without a word is noticed: six, and what a busy machine takes."""
+QUICK = {True: Phase.STREAM, False: Phase.SILENT}
+"""In which phase a deadline passes in every run of the tests, of those that are framed and of plain ones."""
 
 
 def phases(framed: bool) -> list[Phase]:
@@ -85,7 +87,14 @@ async def test_a_plain_user_that_listens_no_more(
         await freed(cases, books, {}, since)
 
 
-@pytest.mark.parametrize(("phase", "framed"), [(phase, framed) for framed in (True, False) for phase in phases(framed)])
+@pytest.mark.parametrize(
+    ("phase", "framed"),
+    [
+        pytest.param(phase, framed, marks=() if phase is QUICK[framed] else pytest.mark.long)
+        for framed in (True, False)
+        for phase in phases(framed)
+    ],
+)
 async def test_a_deadline_that_passes(
     mesh: RunningMesh, books: Books, upstream: ScriptedUpstream, phase: Phase, framed: bool
 ) -> None:

@@ -18,7 +18,9 @@ from tests.upstream.scripted import ScriptedUpstream
 pytestmark = pytest.mark.timeout(120)
 
 
-@pytest.mark.parametrize("phase", Phase)
+@pytest.mark.parametrize(
+    "phase", [pytest.param(phase, marks=() if phase is Phase.STREAM else pytest.mark.long) for phase in Phase]
+)
 @pytest.mark.parametrize("api", APIS)
 async def test_a_client_that_leaves(
     mesh: RunningMesh, books: Books, upstream: ScriptedUpstream, api: str, phase: Phase

@@ -17,7 +17,7 @@ from tests.mesh.running import RunningMesh
 from tests.upstream.scripted import ScriptedUpstream
 from tests.waiting import until
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.chaos, pytest.mark.long, pytest.mark.timeout(120)]
 HELLO: list[Any] = [{"role": "user", "content": "hello"}]
 
 
@@ -110,7 +110,6 @@ async def test_the_death_of_a_worker_is_told_within_three_seconds(
     assert {error for _, error in ended} == {"stream_interrupted"}
 
 
-@pytest.mark.long
 async def test_a_worker_that_hangs_is_given_up(bus: Caravan, mesh: RunningMesh, upstream: ScriptedUpstream) -> None:
     streams = await begun(bus, mesh, upstream, 12, 250, 50)
     pid = mesh.pid(mesh.busiest())
@@ -290,7 +289,6 @@ async def test_more_requests_than_slots_wait_in_line(bus: Caravan) -> None:
     assert {got.choices[0].message.content for got in answered} == {words(2)}
 
 
-@pytest.mark.long
 async def test_a_worker_that_is_stopped_before_it_could_finish_is_replaced(
     bus: Caravan, mesh: RunningMesh, upstream: ScriptedUpstream
 ) -> None:

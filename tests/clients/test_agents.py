@@ -58,6 +58,7 @@ def test_agents_of_pydantic_ai(python: str, mesh: RunningMesh) -> None:
     assert by_chains == by_chat == by_responses
 
 
+@pytest.mark.long
 @pytest.mark.model
 def test_a_model_that_really_speaks(python: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     stack = 'providers:\n  - {id: local, type: "inline::llama-cpp", config: {threads: 1}}\n'

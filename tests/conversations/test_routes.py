@@ -293,6 +293,7 @@ def test_the_document_names_the_routes(http: httpx.Client) -> None:
 
 @pytest.mark.chaos
 @pytest.mark.slow
+@pytest.mark.long
 def test_what_was_confirmed_is_there_whatever_is_killed(mesh: RunningMesh) -> None:
     """PostgreSQL, then an agents service, die under writers: who is told that an item is kept finds it, once."""
     with connect(mesh) as client:

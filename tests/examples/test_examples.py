@@ -263,6 +263,7 @@ def test_a_node_service_is_told_of_a_worker_that_dies_in_mid_stream(
 
 @needs_node
 @pytest.mark.chaos
+@pytest.mark.long
 def test_a_node_service_gets_every_token_once_over_a_killed_nats(
     environment: dict[str, str], mesh: RunningMesh, node_folder: Path
 ) -> None:
@@ -277,6 +278,7 @@ def test_a_node_service_gets_every_token_once_over_a_killed_nats(
 
 @needs_node
 @pytest.mark.chaos
+@pytest.mark.long
 def test_a_node_service_that_is_killed_frees_its_upstream(
     environment: dict[str, str], mesh: RunningMesh, node_folder: Path
 ) -> None:

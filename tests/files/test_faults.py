@@ -19,7 +19,7 @@ from tests.mesh.running import FILES, RunningMesh
 from tests.mesh.tenants import ADA, connect, two_tenants
 from tests.upstream.scripted import ScriptedUpstream
 
-pytestmark = [pytest.mark.chaos, pytest.mark.slow]
+pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.long]
 MB = 1024 * 1024
 
 
@@ -186,9 +186,7 @@ def read_large(mesh: RunningMesh, id: str, look: Callable[[], None]) -> int:
     return size
 
 
-@pytest.mark.parametrize(
-    "size", [200 * MB, pytest.param(1024 * MB, marks=[pytest.mark.long, pytest.mark.timeout(300)])]
-)
+@pytest.mark.parametrize("size", [200 * MB, pytest.param(1024 * MB, marks=pytest.mark.timeout(300))])
 def test_a_large_file_needs_little_memory(mortal: RunningMesh, size: int) -> None:
     made, most = upload_large(mortal, size)
     process = psutil.Process(mortal.pid("gateway"))

@@ -189,6 +189,7 @@ def test_a_masked_response_goes_on_elsewhere_with_the_same_words(mesh: RunningMe
     assert made == text.replace("ada@example.com", "[EMAIL]").replace("moonbase", "[KEYWORD]")
 
 
+@pytest.mark.long
 def test_shields_that_die_under_load_leave_what_the_policy_says(mesh: RunningMesh, http: httpx.Client) -> None:
     text = "All is well. " * 40
     leak = text + "The moonbase."
@@ -214,6 +215,7 @@ def test_shields_that_die_under_load_leave_what_the_policy_says(mesh: RunningMes
     assert mesh.metric("gateway", "caravan_guardrails_total") > 0
 
 
+@pytest.mark.long
 def test_one_shield_worker_that_dies_is_not_missed(mesh: RunningMesh, http: httpx.Client) -> None:
     text = "All is well. " * 20
     mesh.until(mesh.all_ready)

@@ -18,7 +18,7 @@ from tests.mesh.running import RunningMesh
 from tests.once.doors import DONE, Door, Doors, chat
 from tests.stored.upstream import NumberedUpstream
 
-pytestmark = [pytest.mark.chaos, pytest.mark.slow]
+pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.long]
 STUCK_SECONDS = 12.0
 """A lease, the doubt after it, and what a busy machine adds."""
 

@@ -72,6 +72,7 @@ async def choice_of(provider: LlamaCpp, body: dict[str, Any]) -> dict[str, Any]:
     return choice
 
 
+@pytest.mark.long
 async def test_a_required_call_is_made_and_valid(provider: LlamaCpp) -> None:
     choice = await choice_of(provider, user("How is Berlin today?", tools=[WEATHER], tool_choice="required"))
     assert choice["finish_reason"] == "tool_calls"
@@ -82,6 +83,7 @@ async def test_a_required_call_is_made_and_valid(provider: LlamaCpp) -> None:
     assert orjson.loads(call["function"]["arguments"]) == {"city": "Berlin"}
 
 
+@pytest.mark.long
 async def test_a_named_tool_is_the_one_that_is_called(provider: LlamaCpp) -> None:
     named = {"type": "function", "function": {"name": "add"}}
     choice = await choice_of(provider, user("How is Berlin today?", tools=[WEATHER, ADD], tool_choice=named))
@@ -90,6 +92,7 @@ async def test_a_named_tool_is_the_one_that_is_called(provider: LlamaCpp) -> Non
     assert set(orjson.loads(call["function"]["arguments"])) == {"a", "b"}
 
 
+@pytest.mark.long
 async def test_a_streamed_call_names_the_function_first_and_adds_up_to_the_whole_one(provider: LlamaCpp) -> None:
     body = user("How is Berlin today?", tools=[WEATHER], tool_choice="required")
     [expected] = (await choice_of(provider, body))["message"]["tool_calls"]
@@ -110,6 +113,7 @@ async def test_tool_choice_none_gives_text_as_if_there_were_no_tools(provider: L
     assert with_tools["message"] == without["message"]
 
 
+@pytest.mark.long
 async def test_auto_calls_a_tool_that_shares_a_word_with_the_question(provider: LlamaCpp) -> None:
     choice = await choice_of(provider, user("What is the weather in Paris?", tools=[ADD, WEATHER]))
     [call] = choice["message"]["tool_calls"]
@@ -118,6 +122,7 @@ async def test_auto_calls_a_tool_that_shares_a_word_with_the_question(provider: 
     assert "tool_calls" not in plain["message"]
 
 
+@pytest.mark.long
 async def test_after_a_tool_s_result_comes_text(provider: LlamaCpp) -> None:
     call = {
         "id": "call_1",
@@ -134,6 +139,7 @@ async def test_after_a_tool_s_result_comes_text(provider: LlamaCpp) -> None:
     assert "sunny" in choice["message"]["content"]
 
 
+@pytest.mark.long
 async def test_a_model_that_decides_for_itself_may_answer_in_text_or_begin_a_call() -> None:
     provider = await started(auto_tools="model")
     try:

@@ -216,6 +216,7 @@ def test_recorded_requests_are_asked_again_as_load_in_their_rhythm(mesh: Running
     assert "5 sent, 5 ok" in table.stdout and "first token  p50" in table.stdout
 
 
+@pytest.mark.long
 def test_a_worker_killed_in_mid_stream_leaves_an_incomplete_recording_that_is_never_an_answer(
     mesh: RunningMesh, tmp_path: Path
 ) -> None:

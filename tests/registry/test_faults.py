@@ -16,7 +16,7 @@ from caravan_contracts.registry import ResourceKind
 
 from tests.registry.bench import Bench
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.chaos]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.chaos, pytest.mark.long]
 
 
 async def test_two_replicas_agree_within_two_seconds(bench: Bench) -> None:

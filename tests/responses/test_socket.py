@@ -206,6 +206,7 @@ def test_a_client_that_leaves_stops_its_model(mesh: RunningMesh, upstream: Scrip
     assert asked.left
 
 
+@pytest.mark.long
 def test_a_worker_that_dies_leaves_no_false_end_and_the_connection_stays(mesh: RunningMesh) -> None:
     with opened(mesh) as socket:
         body = {"type": "response.create", "model": "up/slow-50", "input": "x", "max_output_tokens": 200}
@@ -223,6 +224,7 @@ def test_a_worker_that_dies_leaves_no_false_end_and_the_connection_stays(mesh: R
     mesh.until(mesh.all_ready)
 
 
+@pytest.mark.long
 def test_a_gateway_that_leaves_finishes_the_answer_first(mesh: RunningMesh) -> None:
     with opened(mesh) as busy, opened(mesh) as idle:
         body = {"type": "response.create", "model": "up/slow-50", "input": "x", "max_output_tokens": 60}

@@ -79,6 +79,11 @@ def background(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
+long_in_background = pytest.mark.parametrize(
+    "background", [False, pytest.param(True, marks=pytest.mark.long)], ids=["foreground", "background"]
+)
+
+
 def shop(url: str, *allowed: str) -> dict[str, Any]:
     return {
         "type": "mcp",
@@ -98,6 +103,7 @@ def calls_of(response: Response) -> list[Any]:
     return [item for item in response.output if item.type == "mcp_call"]
 
 
+@pytest.mark.long
 async def test_a_run_without_a_job_is_queued_again(mesh: RunningMesh, client: OpenAI) -> None:
     """As its writer leaves it, who dies before its job is in the queue. His clock was wrong as well."""
     name = f"resp_{secrets.token_hex(24)}"
@@ -121,6 +127,7 @@ def test_a_tool_that_is_not_there(client: OpenAI, upstream: ScriptedUpstream, sh
     assert len(told) == 2 and all("There is no tool" in text and "shop__add" in text for text in told)
 
 
+@long_in_background
 def test_a_model_that_goes_on_calling_it(client: OpenAI, shop_url: str, background: bool) -> None:
     response = made(client, background, "lost-99", "x", [shop(shop_url)])
     assert response.status == "failed" and response.error is not None
@@ -146,6 +153,7 @@ def test_as_many_calls_as_are_allowed(client: OpenAI, shop_url: str, background:
     assert [call.output for call in calls] == ["2", "2", None] and "max_tool_calls" in str(calls[2].error)
 
 
+@long_in_background
 def test_bad_tools_end_their_call_and_nothing_else(
     mesh: RunningMesh, client: OpenAI, shop_url: str, dropping_url: str, background: bool
 ) -> None:

@@ -17,10 +17,13 @@ from tests.responses.machine import follow
 
 LONG = [pytest.mark.chaos, pytest.mark.long, pytest.mark.timeout(240)]
 NUMBER = re.compile(rb'"sequence_number":(\d+)')
-BODIES: list[dict[str, Any]] = [
-    {"model": "up/slow-10", "input": "hello", "stream": True, "background": True, "max_output_tokens": 250},
-    {"model": "up/slow-5", "input": "hello", "stream": True, "max_output_tokens": 120},
-    {"model": "up/tools", "input": "hello", "stream": True, "tools": [{"type": "function", "name": "weather"}]},
+BACKGROUND = {"model": "up/slow-10", "input": "hello", "stream": True, "background": True, "max_output_tokens": 250}
+FOREGROUND = {"model": "up/slow-5", "input": "hello", "stream": True, "max_output_tokens": 120}
+TOOLS = {"model": "up/tools", "input": "hello", "stream": True, "tools": [{"type": "function", "name": "weather"}]}
+BODIES = [
+    pytest.param(BACKGROUND, id="background"),
+    pytest.param(FOREGROUND, id="foreground", marks=pytest.mark.long),
+    pytest.param(TOOLS, id="tools", marks=pytest.mark.long),
 ]
 
 
@@ -73,7 +76,7 @@ class Reader:
 
 
 @pytest.mark.parametrize("cuts", [40, pytest.param(200, marks=LONG)])
-@pytest.mark.parametrize("body", BODIES, ids=["background", "foreground", "tools"])
+@pytest.mark.parametrize("body", BODIES)
 def test_a_stream_is_the_same_however_often_it_is_cut(mesh: RunningMesh, body: dict[str, Any], cuts: int) -> None:
     readers = [Reader(mesh.url, seed) for seed in range(5)]
     with ThreadPoolExecutor(len(readers)) as pool:

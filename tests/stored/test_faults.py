@@ -15,7 +15,7 @@ from openai import APIConnectionError, APIStatusError, OpenAI
 from tests.mesh.running import RESPONSES, RunningMesh
 from tests.stored.upstream import NumberedUpstream
 
-pytestmark = [pytest.mark.chaos, pytest.mark.slow]
+pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,6 @@ def all_there(client: OpenAI, ids: list[str]) -> bool:
         return False
 
 
-@pytest.mark.long
 def test_nothing_is_lost_when_the_storing_service_is_killed(mortal: RunningMesh) -> None:
     with connect(mortal, retries=2) as client, ThreadPoolExecutor(8) as pool:
         ids: list[str] = []

@@ -117,6 +117,7 @@ async def test_what_is_no_completion_is_put_aside(bench: Bench, answer: Any) -> 
     assert await bench.get(f"id-{name}after")
 
 
+@pytest.mark.long
 async def test_postgres_may_be_away_for_long(bench: Bench) -> None:
     """Longer than a job may be silent: it stays with its worker, and costs none of its tries."""
     await bench.servers.kill("postgres")

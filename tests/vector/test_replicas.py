@@ -29,7 +29,9 @@ steps = st.lists(
 )
 
 
-@pytest.mark.parametrize("provider", ["pgvector", "faiss", "qdrant"])
+@pytest.mark.parametrize(
+    "provider", ["pgvector", *(pytest.param(name, marks=pytest.mark.long) for name in ("faiss", "qdrant"))]
+)
 def test_an_acknowledged_write_is_seen_by_all(mesh: RunningMesh, client: OpenAI, provider: str) -> None:
     headers = {"Authorization": f"Bearer {ADA}"}
     askers = [httpx.Client(base_url=mesh.url, headers=headers, timeout=30) for _ in range(ASKERS)]
