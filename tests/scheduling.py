@@ -18,17 +18,22 @@ from tests.mesh.shared import mesh_of
 
 _TESTS = Path(__file__).parent
 _LONGEST = (
-    "keeping_mesh",
     "open_mesh",
+    "keeping_mesh",
     "acting_mesh",
-    "client",
     "cancel",
-    "runs",
     "vector",
-    "file_search",
-    "safety",
-    "files",
     "recorder",
+    "client",
+    "tests/storage/objects/test_s3.py",
+    "file_search",
+    "tests/runtime/test_up.py",
+    "tests/indexes/test_copies.py",
+    "tests/runtime/test_infrastructure.py",
+    "guarding",
+    "tests/providers/test_llama_cpp.py",
+    "clients_legacy",
+    "tests/tools/test_hostile.py",
 )
 
 
