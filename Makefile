@@ -28,15 +28,15 @@ up: setup ## Start the whole mesh on this machine; ARGS="--port 8400 --detach" i
 down: ## Stop a mesh that was started with --detach
 	@$(BIN)/caravan down $(ARGS)
 
-test: setup ## Run every test; ARGS="-k stream" is passed on
+test: setup ## Run every test but those that take long; ARGS="-k stream" is passed on
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadscope $(ARGS)
 
 test-clients: setup ## Test with every client there is, each in an environment of its own below .clients/
 	@scripts/client_envs.sh
 	$(BIN)/python -m pytest -m clients tests/clients_legacy $(ARGS)
 
-chaos: setup ## Kill, cut and overload what runs, and every test that takes minutes
-	$(BIN)/python -m pytest -m "chaos or long" $(ARGS)
+chaos: setup ## Kill, cut and overload what runs, then every other test that takes long
+	@PYTEST_WORKERS=$(PYTEST_WORKERS) scripts/chaos.sh $(ARGS)
 
 check: setup ## Format, lint, types, import direction, generated documents
 	@scripts/check.sh
