@@ -56,6 +56,28 @@ async def test_however_tiny_its_frames_a_bundle_fits_into_a_message(line: Line) 
             await asyncio.sleep(0.01)
 
 
+async def test_streams_that_end_behind_a_bundle_go_with_it(line: Line) -> None:
+    sender, receiver = await line.connect(), await line.connect()
+    got: asyncio.Queue[list[int]] = asyncio.Queue()
+    bundle = subjects.bundle_inbox("_INBOX.gateway.g")
+    await receiver.subscribe(bundle, lambda m: got.put_nowait([number for number, _ in frames.decode_bundle(m.data)]))
+    await receiver.flush()
+    outlet, loop = Outlet(sender), asyncio.get_running_loop()
+
+    def send(number: int, more: int) -> None:
+        outlet.send(bundle, number, f"_INBOX.gateway.g.{number}", frames.encode(frames.Kind.DATA, 1, b"x"))
+        if more:  # in the turn after, as a task does that was woken
+            loop.call_soon(send, number + 1, more - 1)
+
+    send(1, 0)
+    send(2, 1)
+    async with asyncio.timeout(30):
+        assert await got.get() == [1, 2, 3]
+        send(4, 1)
+        send(6, 0)
+        assert await got.get() == [4, 6, 5]
+
+
 async def test_one_stream_of_a_bundle_was_given_up_and_the_others_go_on(party: Party) -> None:
     go = asyncio.Event()
 

@@ -27,6 +27,23 @@ def test_a_bundle_that_was_cut_is_an_error(entries: list[tuple[int, bytes]], dat
         list(f.decode_bundle(whole[:cut]))
 
 
+@given(st.lists(st.tuples(st.integers(0, 2**64 - 1), st.binary(max_size=300)), max_size=20))
+def test_a_bundle_gives_the_parts_of_its_frames_but_of_those_that_are_none(entries: list[tuple[int, bytes]]) -> None:
+    whole = [(number, *f.decode(frame)) for number, frame in entries if len(frame) >= f.HEADER_SIZE]
+    assert list(f.frames_of(f.encode_bundle(entries))) == whole
+
+
+@given(ENTRIES.filter(bool), st.data())
+def test_its_parts_are_not_given_when_it_was_cut(entries: list[tuple[int, bytes]], data: st.DataObject) -> None:
+    whole = f.encode_bundle(entries)
+    lengths = {0}
+    for _, frame in entries:
+        lengths.add(max(lengths) + f.ENTRY_SIZE + len(frame))
+    cut = data.draw(st.integers(1, len(whole) - 1).filter(lambda n: n not in lengths))
+    with pytest.raises(ValueError, match="whole"):
+        list(f.frames_of(whole[:cut]))
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [

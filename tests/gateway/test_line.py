@@ -39,9 +39,10 @@ def test_a_head_leaves_with_the_first_of_its_body() -> None:
     line.hold_head()
     cycle.transport.write(b"head\r\n\r\n")
     assert transport.writes == []
-    assert line(b"body")
-    assert line(b"more")
-    assert transport.writes == [b"head\r\n\r\n4\r\nbody\r\n", b"4\r\nmore\r\n"]
+    assert line.write(b"body")
+    assert line.write(b"more")
+    assert line.write(b"last")
+    assert transport.writes == [b"head\r\n\r\n4\r\nbody\r\n", b"4\r\nmore\r\n", b"4\r\nlast\r\n"]
     assert cycle.transport is transport
 
 
@@ -65,8 +66,22 @@ def test_a_head_that_was_sent_is_not_held() -> None:
 def test_a_slow_a_gone_and_a_finished_client_are_left_to_the_server() -> None:
     for state in ({"disconnected": True}, {"response_complete": True}, {"chunked_encoding": False}):
         transport = Transport()
-        assert not Line(cycle_on(transport, **state))(b"x")
+        assert not Line(cycle_on(transport, **state)).write(b"x")
         assert transport.writes == []
     cycle = cycle_on(Transport())
     cycle.flow.write_paused = True
-    assert not Line(cycle)(b"x")
+    assert not Line(cycle).write(b"x")
+
+
+def test_a_client_that_leaves_or_slows_down_in_the_middle_is_left_to_the_server() -> None:
+    transport = Transport()
+    cycle = cycle_on(transport)
+    line = Line(cycle)
+    assert line.write(b"a")
+    cycle.flow.write_paused = True
+    assert not line.write(b"b")
+    cycle.flow.write_paused = False
+    assert line.write(b"c")
+    cycle.disconnected = True
+    assert not line.write(b"d")
+    assert transport.writes == [b"1\r\na\r\n", b"1\r\nc\r\n"]

@@ -88,7 +88,9 @@ class _TapClient(Client):
         if self._at_turn_end:
             callbacks, self._at_turn_end = self._at_turn_end, []
             call_all(callbacks)
-        self._flush_due = False
+        self._flush_due = bool(self._at_turn_end)
+        if self._flush_due:  # one of them has more to come
+            self._loop.call_soon(self._flush_now)
         line = self._line
         if not self._pending or not self.is_connected:
             return

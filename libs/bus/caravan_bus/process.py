@@ -48,7 +48,9 @@ def serve(service: str, settings: Callable[[], S], main: Callable[[S, asyncio.Ev
 
 async def _run(service: str, main: Main) -> int:
     # requests leave few cycles behind: look for them a hundred times less often than by default
-    gc.set_threshold(70_000, 20, 20)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
     allocator.keep_some()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

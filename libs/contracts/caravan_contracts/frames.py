@@ -25,6 +25,8 @@ HEADER: Final = struct.Struct(">BI")
 HEADER_SIZE: Final = HEADER.size
 _LENGTH: Final = struct.Struct(">I")
 _ENTRY: Final = struct.Struct(">QI")
+_NUMBERED: Final = struct.Struct(">QIBI")
+"""An entry of a bundle and its frame's header."""
 ENTRY_SIZE: Final = _ENTRY.size
 """Bytes that a bundle adds to each of its frames."""
 _BUNDLE_MARK: Final = "bundle"
@@ -86,12 +88,16 @@ def decode_end(payload: bytes) -> tuple[bytes, bytes]:
     return payload[_LENGTH.size : stop], payload[stop:]
 
 
+def entry(number: int, size: int) -> bytes:
+    """What stands in a bundle before a frame of `size` bytes of the stream `number`."""
+    return _ENTRY.pack(number, size)
+
+
 def encode_bundle(entries: Iterable[tuple[int, bytes]]) -> bytes:
     """Frames of several streams as one message; each entry is ``(stream number, frame)``."""
     parts: list[bytes] = []
     for number, frame in entries:
-        parts.append(_ENTRY.pack(number, len(frame)))
-        parts.append(frame)
+        parts += (entry(number, len(frame)), frame)
     return b"".join(parts)
 
 
@@ -107,6 +113,23 @@ def decode_bundle(data: bytes) -> Iterator[tuple[int, bytes]]:
         if position > size:
             raise ValueError("a bundle holds whole frames")
         yield number, data[start:position]
+
+
+def frames_of(bundle: bytes) -> Iterator[tuple[int, int, int, bytes]]:
+    """The same, each as ``(stream number, kind, seq, payload)``; what is too short for a frame is left out."""
+    position, size = 0, len(bundle)
+    while position < size:
+        start = position + _NUMBERED.size
+        if start > size:
+            if position + ENTRY_SIZE > size or _ENTRY.unpack_from(bundle, position)[1] != size - position - ENTRY_SIZE:
+                raise ValueError("a bundle holds whole entries")
+            return
+        number, length, kind, seq = _NUMBERED.unpack_from(bundle, position)
+        position += ENTRY_SIZE + length
+        if position > size:
+            raise ValueError("a bundle holds whole frames")
+        if length >= HEADER_SIZE:
+            yield number, kind, seq, bundle[start:position]
 
 
 def encode_window(window: int, bundles: bool) -> str:

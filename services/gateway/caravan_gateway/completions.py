@@ -163,7 +163,7 @@ class CompletionRoute:
             line.hold_head()
         await send({"type": "http.response.start", "status": 200, "headers": answer_headers})
         watched.streaming = True
-        sending = Sending(send, watched, line)
+        sending = Sending(send, watched, None if line is None else line.write)
         if data and not sending.take(data):
             await sending.room()
         last = await source.pump(sending)

@@ -17,6 +17,7 @@ import re
 import socket
 import struct
 import sys
+from collections.abc import Callable
 from typing import Final
 
 from caravan_bus import tracing
@@ -80,23 +81,33 @@ class Line:
     """One answer's way to the client, past ASGI: pieces of its body are written without an event, a coroutine and a
     look at each."""
 
-    __slots__ = ("_cycle", "_transport")
+    __slots__ = ("_cycle", "_flow", "_transport", "_write")
 
     def __init__(self, cycle: RequestResponseCycle) -> None:
         self._cycle = cycle
+        self._flow = cycle.flow
         self._transport = cycle.transport
+        self._write: Callable[[bytes], None] | None = None
+        """The transport's, once the head is on its way and says that chunks follow."""
 
     def hold_head(self) -> None:
         """The answer's head, which comes next, leaves with the first bytes of its body: they have to follow at once."""
         if not self._cycle.response_started:
             self._cycle.transport = _Held(self._cycle)  # type: ignore[assignment]
 
-    def __call__(self, data: bytes) -> bool:
+    def write(self, data: bytes) -> bool:
         """Write `data`, at least one byte; False when ASGI's `send` has to see to it: the client is slow or gone."""
         cycle = self._cycle
-        if cycle.flow.write_paused or cycle.disconnected or not cycle.chunked_encoding or cycle.response_complete:
+        if self._flow.write_paused or cycle.disconnected or cycle.response_complete:
             return False
-        cycle.transport.write(b"".join((b"%x\r\n" % len(data), data, b"\r\n")))
+        write = self._write
+        if write is None:
+            if not cycle.chunked_encoding:
+                return False
+            write = cycle.transport.write
+            if cycle.transport is self._transport:
+                self._write = write
+        write(b"%x\r\n%b\r\n" % (len(data), data))
         return True
 
     def cut(self) -> None:

@@ -127,10 +127,10 @@ class StreamInbox:
         if subject == self._bundle:
             readers, now = self._open, asyncio.get_running_loop().time()
             try:
-                for number, frame in f.decode_bundle(message.data):
+                for number, kind, seq, payload in f.frames_of(message.data):
                     reader = readers.get(number)
                     if reader is not None:
-                        reader.feed_frame(frame, now)
+                        reader.feed_frame(kind, seq, payload, now)
             except ValueError as error:
                 log.warning("a bundle of frames could not be read: %s", error)
             return

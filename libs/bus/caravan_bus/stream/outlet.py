@@ -20,13 +20,18 @@ _MAX_BUNDLE: Final = 512 * 1024
 class Outlet:
     """One per worker."""
 
-    __slots__ = ("_ready", "_scheduled", "_size", "_transport")
+    __slots__ = ("_alone", "_ready", "_scheduled", "_size", "_transport", "_waits")
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._ready: dict[str, list[tuple[int, str, bytes]]] = {}
+        self._ready: dict[str, list[bytes]] = {}
+        """For each bundle: what it is made of."""
+        self._alone: dict[str, str] = {}
+        """For each bundle: where its first frame goes if there is no second."""
         self._size = 0
         self._scheduled = False
+        self._waits = False
+        """Whether what there is has waited for one turn already."""
 
     def send(self, bundle: str, number: int, reply: str, frame: bytes) -> None:
         """Send `frame` of stream `number` to `reply`, or with others to the subject `bundle`."""
@@ -35,16 +40,15 @@ class Outlet:
             self.flush()
             self._transport.publish(reply, frame)
             return
-        size += f.ENTRY_SIZE
-        if self._size + size > _MAX_BUNDLE:
+        if self._size + size + f.ENTRY_SIZE > _MAX_BUNDLE:
             self.flush()
-        self._size += size
-        entry = (number, reply, frame)
-        waiting = self._ready.get(bundle)
-        if waiting is None:
-            self._ready[bundle] = [entry]
-        else:
-            waiting.append(entry)
+        self._size += size + f.ENTRY_SIZE
+        parts = self._ready.get(bundle)
+        if parts is None:
+            parts = self._ready[bundle] = []
+            self._alone[bundle] = reply
+        parts.append(f.entry(number, size))
+        parts.append(frame)
         if not self._scheduled:
             self._scheduled = True
             self._transport.at_turn_end(self._end_of_turn)
@@ -52,14 +56,17 @@ class Outlet:
     def flush(self) -> None:
         """Send what is ready."""
         ready, self._ready, self._size = self._ready, {}, 0
-        for bundle, entries in ready.items():
-            if len(entries) == 1:
-                _, reply, frame = entries[0]
-                self._transport.publish(reply, frame)
+        alone, self._alone = self._alone, {}
+        for bundle, parts in ready.items():
+            if len(parts) == 2:
+                self._transport.publish(alone[bundle], parts[1])
             else:
-                data = f.encode_bundle([(number, frame) for number, _, frame in entries])
-                self._transport.publish(bundle, data)
+                self._transport.publish(bundle, b"".join(parts))
 
     def _end_of_turn(self) -> None:
-        self._scheduled = False
-        self.flush()
+        if self._waits or not any(len(parts) > 2 for parts in self._ready.values()):
+            self._waits = self._scheduled = False
+            self.flush()
+        else:
+            self._waits = True
+            self._transport.at_turn_end(self._end_of_turn)

@@ -206,15 +206,15 @@ class StreamReader:
             self.admission = Admission.NOBODY
             self._wake()
         else:
-            self.feed_frame(message.data, self._loop.time())
+            try:
+                kind, seq, payload = f.decode(message.data)
+            except ValueError:
+                return
+            self.feed_frame(kind, seq, payload, self._loop.time())
 
-    def feed_frame(self, data: bytes, now: float) -> None:
+    def feed_frame(self, kind: int, seq: int, payload: bytes, now: float) -> None:
         """One frame of this stream, heard at `now`."""
-        if len(data) < f.HEADER_SIZE:
-            return
         self.heard = now
-        kind = data[0]
-        seq = int.from_bytes(data[1:5], "big")
         if kind != _DATA and self._is_word(kind, seq):
             return
         if seq != self._expected:
@@ -225,7 +225,6 @@ class StreamReader:
         self._asked_for = 0
         self.admission = Admission.ACCEPTED
         if kind == _DATA:
-            payload = data[f.HEADER_SIZE :]
             if not payload:
                 return  # nothing is not the end: only an END frame is
             sink = self._sink
@@ -235,9 +234,9 @@ class StreamReader:
                 self._chunks.append(payload)
                 self._wake()
         elif kind == _END:
-            self._end(data[f.HEADER_SIZE :])
+            self._end(payload)
         elif kind == _ERROR:
-            self._finish(CaravanError.from_wire(data[f.HEADER_SIZE :]))
+            self._finish(CaravanError.from_wire(payload))
 
     def _is_word(self, kind: int, seq: int) -> bool:
         """Handle the frames that carry no number of their own; False for all others."""

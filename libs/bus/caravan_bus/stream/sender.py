@@ -88,7 +88,8 @@ class StreamSender:
             for start in range(0, size, f.MAX_DATA):
                 self._push(_DATA, data[start : start + f.MAX_DATA])
         elif size:
-            self._push(_DATA, data)
+            seq = self.seq = self.seq + 1
+            self._keep(_pack(_DATA, seq) + data)
         return self._kept < self.window
 
     async def room(self) -> None:

@@ -61,6 +61,11 @@ class EventForwarder:
 
         When an event carries the upstream's own error, what came before it is returned and :attr:`error` is set.
         """
+        outline = self._outline
+        if outline is not None and not self._tail and not self._crlf and not self.finish_reason:
+            middle = outline.middle(chunk)  # most reads are whole events and nothing else
+            if middle is not None:
+                return middle
         if self._tail:
             chunk = self._tail + chunk
         if self._crlf or (self._outline is None and b"\r\n" in chunk):

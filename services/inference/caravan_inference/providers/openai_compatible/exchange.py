@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable
 from typing import Final
 
-import httptools
-
 from caravan_inference.providers.openai_compatible.answer import DeadlinePassed, Sink
+from caravan_inference.providers.openai_compatible.chunked import ends_chunk, whole_chunk
+from caravan_inference.providers.openai_compatible.parsed import Parsed
 from caravan_inference.providers.openai_compatible.ticks import Ticks
 
 _HIGH: Final = 256 * 1024
@@ -24,31 +24,29 @@ class UpstreamGone(OSError):
     """The upstream closed the connection, or answered something that is no HTTP."""
 
 
-class Exchange(asyncio.Protocol):
+class Exchange(Parsed, asyncio.Protocol):
     """Made by :class:`HttpClient`; used by one task at a time."""
 
     __slots__ = (
-        "_ends", "_error", "_fd", "_full", "_heard", "_idle", "_keep", "_last_read", "_left", "_loop", "_parser",
-        "_parts", "_paused", "_reads", "_refused", "_sink", "_size", "_stray", "_ticked", "_ticks", "_timeout",
-        "_timer", "_transport", "_waiter", "_whole", "finished", "fresh", "headers", "is_left", "on_body", "silent",
-        "status",
+        "_between", "_ends", "_error", "_fd", "_full", "_heard", "_idle", "_last_read", "_left", "_loop", "_paused",
+        "_reads", "_refused", "_sink", "_size", "_ticked", "_ticks", "_timeout", "_timer", "_transport", "_waiter",
+        "fresh", "is_left", "silent",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, ticks: Ticks) -> None:
+        super().__init__()
         self._loop = loop
         self._ticks = ticks
         self._transport: asyncio.Transport | None = None
         self._fd = -1
         """The socket, when it may be read past the transport (not with TLS)."""
-        self._parts: list[bytes] = []
-        # for each HTTP chunk, which is a token, the parser calls this: a list's own method costs least
-        self.on_body = self._parts.append
-        self._parser = httptools.HttpResponseParser(self)
         self._size = 0
         self._paused = False
         """Whether the event loop leaves the socket alone."""
         self._ticked = False
         self._full = False
+        self._between = False
+        """Whether the parser has seen the end of a chunk, and nothing of the next."""
         self._sink: Sink | None = None
         self._reads = 0
         """Those that brought something of the body."""
@@ -66,14 +64,7 @@ class Exchange(asyncio.Protocol):
         self._error: BaseException | None = None
         self._refused: Exception | None = None
         """What the sink raised."""
-        self._keep = False
         self._idle = True
-        self._whole = 0
-        """Parts of the body when it was complete; what comes after them belongs to nobody."""
-        self._stray = False
-        self.status = 0
-        self.headers: dict[str, str] = {}
-        self.finished = False
         self.fresh = True
         """Whether no request was sent on this connection before."""
         self.silent = True
@@ -85,12 +76,11 @@ class Exchange(asyncio.Protocol):
         """Begin an exchange: write the request, wait at most `timeout` seconds between two reads, and `within` seconds
         for all of it."""
         assert self._transport is not None
-        self._parser = httptools.HttpResponseParser(self)
-        self._parts.clear()
-        self._size = self._whole = 0
+        self.expect()
+        self._size = 0
         self._error = self._refused = None
-        self._idle = self._stray = self._full = self.is_left = False
-        self.status, self.headers, self.finished, self.silent = 0, {}, False, True
+        self._idle = self._full = self._between = self.is_left = False
+        self.silent = True
         self._timeout = timeout
         self._heard = self._loop.time()
         self._ends = self._heard + within
@@ -172,7 +162,7 @@ class Exchange(asyncio.Protocol):
         except OSError:
             size = 0
         if size:
-            self._on_stream(ticks.view[:size], now)
+            self._on_stream(bytes(ticks.view[:size]), now)
         else:
             # the transport finds the same, and ends the connection as it should be
             self.resume()
@@ -252,43 +242,7 @@ class Exchange(asyncio.Protocol):
             self._wake()
         return False
 
-    def on_message_begin(self) -> None:
-        """See httptools."""
-        if self.finished:
-            self._stray = True
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """See httptools."""
-        if not self.finished:
-            self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
-
-    def on_headers_complete(self) -> None:
-        """See httptools."""
-        if not self.finished:
-            self.status = self._parser.get_status_code()
-
-    def on_message_complete(self) -> None:
-        """See httptools."""
-        if self.finished:
-            return
-        if self.status and self.status < 200:
-            self.status, self.headers = 0, {}  # an interim answer: the real one follows
-            return
-        self.finished = True
-        self._whole = len(self._parts)
-        self._keep = bool(self._parser.should_keep_alive())  # the parser forgets it after this call
-        self._stop_timer()
-
     # --- inside ----------------------------------------------------------------------------------
-
-    def _parse(self, data: bytes | memoryview) -> None:
-        try:
-            self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._break_off(f"no HTTP answer: {error}")
-        if self._stray:
-            del self._parts[self._whole :]
-            self._keep = False
 
     def _drained(self, done: Callable[[Exchange], None]) -> None:
         self._parts.clear()
@@ -303,10 +257,17 @@ class Exchange(asyncio.Protocol):
         self._size = self._whole = 0
         return data
 
-    def _on_stream(self, data: bytes | memoryview, now: float) -> None:
+    def _on_stream(self, data: bytes, now: float) -> None:
         """A read of a body that is being fed to a sink: for each token, so it does no more than it must."""
-        self._parse(data)
-        self._deliver()
+        body = whole_chunk(data) if self._between else None
+        if body is None:
+            self._parse(data)
+            self._between = not self.finished and bool(self._parts) and ends_chunk(data, self._parts[-1])
+            self._deliver()
+        elif self._parts or self._full or self._sink is None:
+            self._parts.append(body)
+        else:
+            self._give(self._sink, body)
         self._heard = now
         since, self._last_read = now - self._last_read, now
         if self._ticked:
@@ -321,11 +282,16 @@ class Exchange(asyncio.Protocol):
         if sink is None:
             return
         if self._parts and not self._full and not sink.done:
-            try:
-                if not sink.take(self._take_parts()):
-                    self._stop_reading()
-            except Exception as error:  # noqa: BLE001  # feed() raises it
-                self._refused = error
+            self._give(sink, self._take_parts())
+        elif self.finished or self._full or sink.done:
+            self._wake()
+
+    def _give(self, sink: Sink, data: bytes) -> None:
+        try:
+            if not sink.take(data):
+                self._stop_reading()
+        except Exception as error:  # noqa: BLE001  # feed() raises it
+            self._refused = error
         if self.finished or self._full or self._refused is not None or sink.done:
             self._wake()
 
