@@ -57,8 +57,8 @@ def shop(mcp_port: int) -> Iterator[dict[str, Any]]:
     def say(text: str) -> str:
         return text
 
-    with running(made.streamable_http_app(), mcp_port) as port:
-        at = f"http://127.0.0.1:{port}/mcp"
+    with running(made.streamable_http_app(streamable_http_path="/guarded"), mcp_port) as port:
+        at = f"http://127.0.0.1:{port}/guarded"  # what another server offered at its address is remembered
         yield {"type": "mcp", "server_label": "shop", "server_url": at, "require_approval": "never"}
 
 
