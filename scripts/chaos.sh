@@ -29,6 +29,7 @@ summary "chaos"
 summary "long"
 
 for code in "${codes[@]}"; do
-  if [ "$code" -ne 0 ] && [ "$code" -ne "$nothing_collected" ]; then exit 1; fi
+  if [ "$code" -eq 0 ] || { [ "$code" -eq "$nothing_collected" ] && [ $# -gt 0 ]; }; then continue; fi
+  exit 1
 done
 if [ "${codes[*]}" = "$nothing_collected $nothing_collected" ]; then exit "$nothing_collected"; fi

@@ -78,6 +78,20 @@ async def test_streams_that_end_behind_a_bundle_go_with_it(line: Line) -> None:
         assert await got.get() == [4, 6, 5]
 
 
+async def test_a_flush_takes_a_bundle_along_that_waits(line: Line) -> None:
+    sender, receiver = await line.connect(), await line.connect()
+    got: list[bytes] = []
+    bundle = subjects.bundle_inbox("_INBOX.gateway.g")
+    await receiver.subscribe(bundle, lambda m: got.append(m.data))
+    await receiver.flush()
+    outlet = Outlet(sender)
+    for number in (1, 2):
+        outlet.send(bundle, number, f"_INBOX.gateway.g.{number}", frames.encode(frames.Kind.DATA, 1, b"x"))
+    await sender.flush()
+    await receiver.flush()
+    assert len(got) == 1
+
+
 async def test_one_stream_of_a_bundle_was_given_up_and_the_others_go_on(party: Party) -> None:
     go = asyncio.Event()
 

@@ -151,6 +151,7 @@ class MemoryTransport:
         if not self.connected:
             raise DependencyDown("the in-memory hub is stopped")
         await asyncio.sleep(0)
+        await asyncio.sleep(0)  # what waited for one turn more
 
     def on_disconnect(self, callback: Callable[[], None]) -> None:
         self._disconnected.append(callback)

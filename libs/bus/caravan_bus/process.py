@@ -47,7 +47,7 @@ def serve(service: str, settings: Callable[[], S], main: Callable[[S, asyncio.Ev
 
 
 async def _run(service: str, main: Main) -> int:
-    # requests leave few cycles behind: look for them a hundred times less often than by default
+    # requests leave few cycles behind, and what is there now stays: look for them less often than by default
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 10, 10)

@@ -111,7 +111,8 @@ class Transport(Protocol):
         ...
 
     def at_turn_end(self, callback: Callable[[], None]) -> None:
-        """Call `callback` once, just before all that was published in this turn of the loop leaves: it may publish."""
+        """Call `callback` once, just before all that was published in this turn of the loop leaves: it may publish, or
+        ask to be called at the end of the next turn."""
         ...
 
     async def subscribe(self, subject: str, callback: Callback, queue: str = "") -> Subscription:

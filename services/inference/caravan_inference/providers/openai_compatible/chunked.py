@@ -7,6 +7,7 @@ which never notices what passed it by, for between two chunks it remembers nothi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 _LINE_END: Final = b"\r\n"
@@ -28,10 +29,15 @@ def whole_chunk(data: bytes) -> bytes | None:
     return data[end + 2 : -2] if size and end + size + 4 == len(data) else None
 
 
-def ends_chunk(data: bytes, last: bytes) -> bool:
-    """Whether the read `data`, of whose body `last` is the last piece that a parser found, ends where a chunk does.
+def ends_chunk(data: bytes, parts: Sequence[bytes]) -> bool:
+    """Whether the read `data`, of whose body a parser found the last of `parts`, ends where a chunk does; False when
+    that is not sure.
 
-    A piece that is not complete reaches to the end of its read, so a complete one stands before a line end. To mistake
-    one for the other it would have to be made of nothing but line ends; those are never taken for complete.
+    A complete piece stands before a line end. So does what a size line says, but that has no line end within; and a
+    piece that is not complete reaches to the end of its read: to look like a complete one it would have to be made of
+    nothing but line ends.
     """
-    return len(data) <= _SHORT and last[:1] not in (b"", b"\r", b"\n") and data.endswith(last + _LINE_END)
+    if not parts or len(data) > _SHORT:
+        return False
+    last = parts[-1]
+    return last.endswith(b"\n") and last[0] not in _LINE_END and data.endswith(last + _LINE_END)

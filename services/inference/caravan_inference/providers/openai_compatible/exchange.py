@@ -262,10 +262,11 @@ class Exchange(Parsed, asyncio.Protocol):
         body = whole_chunk(data) if self._between else None
         if body is None:
             self._parse(data)
-            self._between = not self.finished and bool(self._parts) and ends_chunk(data, self._parts[-1])
+            self._between = not self.finished and ends_chunk(data, self._parts)
             self._deliver()
-        elif self._parts or self._full or self._sink is None:
+        elif self._sink is None or self._sink.done or self._parts or self._full:
             self._parts.append(body)
+            self._deliver()
         else:
             self._give(self._sink, body)
         self._heard = now
