@@ -12,7 +12,7 @@ _TOP_PAD: Final = -2
 _MMAP_THRESHOLD: Final = -3
 _KEPT: Final = ((_MMAP_THRESHOLD, 4 * 1024 * 1024), (_TRIM_THRESHOLD, 8 * 1024 * 1024), (_TOP_PAD, 512 * 1024))
 """See mallopt(3)."""
-_UNUSED: Final = 4 * 1024 * 1024
+_UNUSED: Final = 1024 * 1024
 """Freed memory that is worth being given back."""
 _TRIM_SECONDS: Final = 5.0
 
