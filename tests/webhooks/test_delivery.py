@@ -179,7 +179,7 @@ async def test_what_is_not_taken_for_too_long_is_put_aside(nats: NatsPlace) -> N
     there = receiver()
     there.status = lambda heard: 503
     there.headers = {"Retry-After": "0"}
-    pauses = replace(QUICK, give_up=1.0)
+    pauses = replace(QUICK, give_up=3.0)
     async with there.open(), process(nats, endpoint_at(there.url), pauses=pauses) as webhooks:
         await webhooks.notify("acme", "resp_1", "completed")
         await empty(nats)

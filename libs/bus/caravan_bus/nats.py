@@ -168,8 +168,7 @@ class _TapClient(Client):
         await self._process_op_err(error if isinstance(error, Exception) else nats.errors.UnexpectedEOF())
 
     async def _send_ping(self, future: asyncio.Future[Any] | None = None) -> None:
-        # nats-py's PING would overtake it, and its PONG say that the server has seen it
-        self._flush_now()
+        self._flush_now()  # nats-py's PING would overtake it, and its PONG say that the server has seen it
         self._flush_now()  # what waited for one turn more
         await super()._send_ping(future)
 
