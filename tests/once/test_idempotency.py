@@ -192,9 +192,10 @@ async def test_an_answer_too_large_to_keep(doors: Doors, upstream: NumberedUpstr
     body = chat(key, "up/big-17000")
     first = await (await doors.open(1)).post(body, key)
     assert first.status_code == 200 and len(first.content) > 17_000 * 1024
+    asked = calls(upstream, key)
     again = await (await doors.open(2)).post(body, key)
     assert again.status_code == 200 and again.headers["x-caravan-idempotency"] == "run", "given, and not kept"
-    assert calls(upstream, key) == 2
+    assert calls(upstream, key) > asked
 
 
 @pytest.mark.parametrize("bad", ["x" * 256, "tab\there"])
