@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ class Server:
         self.taken = asyncio.Event()
         self.taken.set()
         self.cancelled = 0
+        self.on_lost: Callable[[], None] | None = None
 
     async def send(self, message: MutableMapping[str, Any]) -> None:
         try:
@@ -31,13 +32,13 @@ class Server:
         assert message["type"] == "http.response.body" and message["more_body"]
         self.sent.append(message["body"])
 
-    async def receive(self) -> MutableMapping[str, Any]:
-        return {"type": "http.disconnect"}
+    def cut(self) -> None:
+        raise AssertionError("nobody cuts this client off")
 
 
 async def test_what_a_client_takes_is_written_on_the_spot() -> None:
     server = Server()
-    watched = Watched(server.receive, server.send)
+    watched = Watched(server.send, server)
     sending = Sending(server.send, watched)
     assert sending.take(b"a") and sending.take(b"b")
     assert server.sent == [b"a", b"b"]
@@ -47,7 +48,7 @@ async def test_what_a_client_takes_is_written_on_the_spot() -> None:
 
 async def test_a_slow_client_is_waited_for_and_gets_everything_once() -> None:
     server = Server()
-    watched = Watched(server.receive, server.send)
+    watched = Watched(server.send, server)
     sending = Sending(server.send, watched)
     server.taken.clear()
     assert not sending.take(b"a")
@@ -64,7 +65,7 @@ async def test_a_slow_client_is_waited_for_and_gets_everything_once() -> None:
 
 async def test_who_waits_for_a_slow_client_can_be_cancelled() -> None:
     server = Server()
-    sending = Sending(server.send, Watched(server.receive, server.send))
+    sending = Sending(server.send, Watched(server.send, server))
     server.taken.clear()
     assert not sending.take(b"a")
     waiting = asyncio.create_task(sending.room())
@@ -81,12 +82,12 @@ async def test_what_the_server_raises_is_heard() -> None:
 
     server = Server()
     with pytest.raises(RuntimeError, match="complete"):
-        Sending(broken, Watched(server.receive, broken)).take(b"a")
+        Sending(broken, Watched(broken, server)).take(b"a")
 
 
 async def test_a_connection_takes_what_it_can_and_the_server_the_rest() -> None:
     server = Server()
-    watched = Watched(server.receive, server.send)
+    watched = Watched(server.send, server)
     written: list[bytes] = []
     ready = True
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from caravan_gateway.asgi import Event
@@ -12,19 +12,23 @@ from caravan_gateway.watch import LAST_SECONDS, PING, Watch, Watched
 
 
 class Client:
-    """What uvicorn gives a request, under control."""
+    """What uvicorn gives a request, and its connection, under control."""
 
     def __init__(self) -> None:
-        self.gone = asyncio.Event()
+        self.on_lost: Callable[[], None] | None = None
+        self.was_cut = asyncio.Event()
         self.pinged = asyncio.Event()
         self.stalls = asyncio.Event()
         self.stalls.set()
         self.answered = False
         self.heartbeat = PING
 
-    async def receive(self) -> Event:
-        await self.gone.wait()
-        return {"type": "http.disconnect"}
+    def cut(self) -> None:
+        self.was_cut.set()
+
+    def go(self) -> None:
+        assert self.on_lost is not None
+        self.on_lost()
 
     async def send(self, event: Event) -> None:
         await self.stalls.wait()
@@ -45,7 +49,7 @@ def streaming(watch: Watch, client: Client) -> tuple[asyncio.Task[None], asyncio
     added: asyncio.Future[Watched] = asyncio.get_running_loop().create_future()
 
     async def request() -> None:
-        watched = watch.add(client.receive, client.send)
+        watched = watch.add(client.send, client)
         watched.streaming = True
         added.set_result(watched)
         try:
@@ -63,7 +67,7 @@ async def test_an_answer_that_ended_before_its_heartbeat_ends_no_watch(watch: Wa
     two, _ = streaming(watch, late)
     async with asyncio.timeout(30):
         await late.pinged.wait()
-        late.gone.set()
+        late.go()
         with pytest.raises(asyncio.CancelledError):
             await two
     one.cancel()
@@ -90,7 +94,7 @@ async def test_clients_that_take_nothing_keep_no_other_waiting(watch: Watch) -> 
     task, _ = streaming(watch, good)
     async with asyncio.timeout(30):
         await good.pinged.wait()
-        good.gone.set()
+        good.go()
         with pytest.raises(asyncio.CancelledError):
             await task
     for other in tasks:
@@ -99,24 +103,14 @@ async def test_clients_that_take_nothing_keep_no_other_waiting(watch: Watch) -> 
     assert len(watch) == 0
 
 
-class Line:
-    """A connection that remembers whether it was cut."""
-
-    def __init__(self) -> None:
-        self.was_cut = asyncio.Event()
-
-    def cut(self) -> None:
-        self.was_cut.set()
-
-
 async def test_only_a_client_that_has_not_taken_its_answer_long_after_the_deadline_is_cut_off(watch: Watch) -> None:
-    client, line, other = Client(), Line(), Line()
-    late = watch.add(client.receive, client.send, line)
+    slow, other = Client(), Client()
+    late = watch.add(slow.send, slow)
     late.deadline = time.monotonic() - LAST_SECONDS - 1
-    soon = watch.add(client.receive, client.send, other)
+    soon = watch.add(other.send, other)
     soon.deadline = time.monotonic()
     async with asyncio.timeout(30):
-        await line.was_cut.wait()
+        await slow.was_cut.wait()
     assert not other.was_cut.is_set()
     for watched in (late, soon):
         watch.remove(watched)
@@ -126,12 +120,19 @@ async def test_the_last_word_of_an_answer_that_broke_is_waited_for_no_longer_tha
     watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("caravan_gateway.watch.LAST_SECONDS", 0.05)
-    line = Line()
+    client = Client()
 
     async def send(event: Event) -> None:
-        await line.was_cut.wait()  # as uvicorn does, until the connection is lost
+        await client.was_cut.wait()  # as uvicorn does, until the connection is lost
 
-    watched = watch.add(Client().receive, send, line)
+    watched = watch.add(send, client)
     async with asyncio.timeout(30):
         await watched.end({"type": "http.response.body", "body": b"data: {}"})
     watch.remove(watched)
+
+
+async def test_who_leaves_after_the_end_cancels_nothing(watch: Watch) -> None:
+    client = Client()
+    watched = watch.add(client.send, client)
+    watch.remove(watched)
+    assert client.on_lost is None and not watched.gone

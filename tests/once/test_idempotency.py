@@ -207,10 +207,11 @@ async def test_what_is_no_key(doors: Doors, bad: str) -> None:
 
 async def test_its_own_time_is_over(doors: Doors, upstream: NumberedUpstream, key: str) -> None:
     """Each waits as long as its own header says, whoever was first."""
-    body = chat(key, "up/slow-100", max_tokens=12)
-    first = asyncio.create_task((await doors.open(1)).post(body, key, X_Caravan_Timeout="0.6"))
+    one, other = await doors.open(1), await doors.open(2)
+    body = chat(key, "up/slow-200", max_tokens=20)
+    first = asyncio.create_task(one.post(body, key, X_Caravan_Timeout="2.5"))
     await eventually(lambda: calls(upstream, key) == 1)
-    second = await (await doors.open(2)).post(body, key)
+    second = await other.post(body, key)
     assert (await first).status_code == 504
     assert second.status_code == 200
     assert calls(upstream, key) == 1

@@ -137,7 +137,8 @@ class CompletionRoute:
         if b"json" not in kind:
             raise UnsupportedMediaType("the body should be application/json")
         body = await asgi.read_body(headers, receive, self._settings.max_body_bytes, self._settings.body_timeout)
-        progress.watched = watched = self._watch.add(receive, send, scope.get("caravan_line"))
+        line: Line = scope.pop("caravan_line")
+        progress.watched = watched = self._watch.add(send, line)
         context = RequestContext(
             request_id,
             principal,
@@ -150,20 +151,18 @@ class CompletionRoute:
         progress.began = time.perf_counter()
         keys = provider_data(headers)
         source, streams, more = await self._begin(progress, body, headers, context, keys)
-        line: Line | None = scope.pop("caravan_line", None)
         if not streams:
             answer = await source.read_all(MAX_ANSWER)
-            if line is not None:
-                line.hold_head()
+            line.hold_head()
             await asgi.send_json(send, 200, answer, _begun(progress, source, request_id, more))
             return
         data = await source.read()
         answer_headers = self._stream_headers + _begun(progress, source, request_id, more)
-        if line is not None and data:
+        if data:
             line.hold_head()
         await send({"type": "http.response.start", "status": 200, "headers": answer_headers})
         watched.streaming = True
-        sending = Sending(send, watched, None if line is None else line.write)
+        sending = Sending(send, watched, line.write)
         if data and not sending.take(data):
             await sending.room()
         last = await source.pump(sending)

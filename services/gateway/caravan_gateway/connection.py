@@ -81,9 +81,11 @@ class Line:
     """One answer's way to the client, past ASGI: pieces of its body are written without an event, a coroutine and a
     look at each."""
 
-    __slots__ = ("_cycle", "_flow", "_transport", "_write")
+    __slots__ = ("_cycle", "_flow", "_transport", "_write", "on_lost")
 
     def __init__(self, cycle: RequestResponseCycle) -> None:
+        self.on_lost: Callable[[], None] | None = None
+        """Called once if the client goes away before its answer is complete."""
         self._cycle = cycle
         self._flow = cycle.flow
         self._transport = cycle.transport
@@ -128,6 +130,7 @@ class Connection(HttpToolsProtocol):
     _offered = False
     _begun = b""
     """Of a head that comes in pieces: those that were read."""
+    _line: Line | None = None
     _timer: asyncio.TimerHandle | None = None
     _idle_timer: asyncio.TimerHandle | None = None
     _body_timer: asyncio.TimerHandle | None = None
@@ -141,6 +144,7 @@ class Connection(HttpToolsProtocol):
         self._stop_idle_timer()
         self._stop_body_timer()
         super().connection_lost(exc)
+        self._lost()
 
     def data_received(self, data: bytes) -> None:
         if self._idle_timer is not None:
@@ -184,7 +188,8 @@ class Connection(HttpToolsProtocol):
         self.app = app
         if self._offered and self.parser.should_upgrade() and self._should_upgrade():
             return  # what follows is no HTTP
-        self.scope["caravan_line"] = Line(self.cycle)  # type: ignore[typeddict-unknown-key]
+        self._line = Line(self.cycle)
+        self.scope["caravan_line"] = self._line  # type: ignore[typeddict-unknown-key]
         if self._leaving:
             self.cycle.keep_alive = False
 
@@ -292,7 +297,13 @@ class Connection(HttpToolsProtocol):
         if cycle is not None:
             cycle.disconnected = True
             cycle.message_event.set()
+            self._lost()
         self.transport.close()
+
+    def _lost(self) -> None:
+        line, self._line = self._line, None
+        if line is not None and line.on_lost is not None and not self.cycle.response_complete:
+            line.on_lost()
 
     def _stop_body_timer(self) -> None:
         if self._body_timer is not None:

@@ -1,7 +1,4 @@
-"""What happens to a request beside its answer: the client may go away, take nothing, or need a sign of life.
-
-A quick request never gets here: only one that is older than a tick is given a task that waits for the disconnect.
-"""
+"""What happens to a request beside its answer: the client may go away, take nothing, or need a sign of life."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from typing import Final, Protocol
 
 from caravan_bus.tasks import cancel_and_wait
 
-from caravan_gateway.asgi import Event, Receive, Send
+from caravan_gateway.asgi import Event, Send
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +25,9 @@ PING: Final = b": ping\n\n"
 
 class Line(Protocol):
     """A client's connection."""
+
+    on_lost: Callable[[], None] | None
+    """Called once if the client goes away before its answer is complete."""
 
     def cut(self) -> None:
         """Close it now."""
@@ -44,23 +44,19 @@ class Watched:
         "line",
         "ping",
         "ping_body",
-        "receive",
         "send",
         "streaming",
         "task",
-        "ticks",
         "unsent",
-        "waiter",
         "writing",
         "wrote",
     )
 
-    def __init__(self, receive: Receive, send: Send, line: Line | None = None) -> None:
+    def __init__(self, send: Send, line: Line) -> None:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a request is served by a task")
         self.task: asyncio.Task[object] = task
-        self.receive = receive
         self.send = send
         self.line = line
         self.deadline = float("inf")
@@ -73,8 +69,6 @@ class Watched:
         self.wrote = False
         """Whether something was written since the last tick."""
         self.last_write = 0.0
-        self.ticks = 0
-        self.waiter: asyncio.Task[None] | None = None
         self.ping: asyncio.Task[None] | None = None
         self.ping_body = PING
         """What says in its stream that it goes on."""
@@ -89,8 +83,12 @@ class Watched:
 
     def cut(self) -> None:
         """Close the connection of a client that takes nothing."""
-        if self.line is not None:
-            self.line.cut()
+        self.line.cut()
+
+    def leave(self) -> None:
+        """The client went away: whatever serves its request stops."""
+        self.gone = True
+        self.task.cancel()
 
 
 class Watch:
@@ -104,18 +102,19 @@ class Watch:
     def __len__(self) -> int:
         return len(self._open)
 
-    def add(self, receive: Receive, send: Send, line: Line | None = None) -> Watched:
+    def add(self, send: Send, line: Line) -> Watched:
         """Watch the request of the current task, whose body has been read."""
-        made = Watched(receive, send, line)
+        made = Watched(send, line)
+        line.on_lost = made.leave
         self._open.add(made)
         return made
 
     def remove(self, watched: Watched) -> None:
         """It is over."""
         self._open.discard(watched)
-        for task in (watched.waiter, watched.ping):
-            if task is not None:
-                task.cancel()
+        watched.line.on_lost = None
+        if watched.ping is not None:
+            watched.ping.cancel()
 
     async def close(self) -> None:
         """Stop watching."""
@@ -126,11 +125,8 @@ class Watch:
             await asyncio.sleep(TICK)
             now, latest = self._clock(), time.monotonic() - LAST_SECONDS
             for watched in list(self._open):
-                watched.ticks += 1
                 if watched.deadline < latest:
                     watched.cut()
-                if watched.ticks >= 2 and watched.waiter is None:
-                    watched.waiter = asyncio.create_task(_wait_for_disconnect(watched))
                 if watched.wrote:
                     watched.wrote, watched.last_write = False, now
                 if watched.streaming and not watched.writing and now - watched.last_write >= PING_SECONDS:
@@ -149,12 +145,3 @@ async def _ping(watched: Watched) -> None:
         log.debug("a client does not take its heartbeat: %r", error)
     except RuntimeError as error:  # uvicorn's word for an answer that is complete
         log.debug("an answer ended before its heartbeat: %s", error)
-
-
-async def _wait_for_disconnect(watched: Watched) -> None:
-    while True:
-        event = await watched.receive()
-        if event["type"] == "http.disconnect":
-            watched.gone = True
-            watched.task.cancel()
-            return
