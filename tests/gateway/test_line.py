@@ -6,7 +6,8 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
-from caravan_gateway.connection import Line
+import pytest
+from caravan_gateway.line import Line
 
 
 class Transport:
@@ -28,49 +29,98 @@ class Transport:
 
 def cycle_on(transport: Transport, **more: object) -> Any:
     state = {"response_started": False, "response_complete": False, "disconnected": False, "chunked_encoding": True}
+    said = {"keep_alive": True, "waiting_for_100_continue": True, "default_headers": [(b"date", b"today")]}
     flow = SimpleNamespace(write_paused=False, resumed=asyncio.Event)
-    return SimpleNamespace(transport=transport, flow=flow, **{**state, **more})
+    made = SimpleNamespace(transport=transport, flow=flow, message_event=asyncio.Event(), **{**state, **said, **more})
+    made.responses = 0
+
+    def count() -> None:
+        made.responses += 1
+
+    made.on_response = count
+    return made
+
+
+HEAD = b"HTTP/1.1 200 OK\r\ndate: today\r\nx-a: b\r\n"
+HEADERS = [(b"x-a", b"b")]
 
 
 def test_a_head_leaves_with_the_first_of_its_body() -> None:
     transport = Transport()
-    cycle = cycle_on(transport)
+    cycle = cycle_on(transport, chunked_encoding=None)
     line = Line(cycle)
-    line.hold_head()
-    cycle.transport.write(b"head\r\n\r\n")
-    assert transport.writes == []
+    assert line.begin(HEADERS)
+    assert transport.writes == [] and cycle.response_started and not cycle.waiting_for_100_continue
     assert line.write(b"body")
     assert line.write(b"more")
-    assert line.write(b"last")
-    assert transport.writes == [b"head\r\n\r\n4\r\nbody\r\n", b"4\r\nmore\r\n", b"4\r\nlast\r\n"]
-    assert cycle.transport is transport
+    assert line.end(b"last")
+    assert transport.writes == [
+        HEAD + b"transfer-encoding: chunked\r\n\r\n4\r\nbody\r\n",
+        b"4\r\nmore\r\n",
+        b"4\r\nlast\r\n0\r\n\r\n",
+    ]
+    assert cycle.transport is transport and not transport.closed
+    assert cycle.response_complete and cycle.message_event.is_set() and cycle.responses == 1
+    assert not line.end(b"") and not line.write(b"x"), "it has ended"
+
+
+def test_a_whole_answer_is_one_write() -> None:
+    transport = Transport()
+    cycle = cycle_on(transport, chunked_encoding=None)
+    assert Line(cycle).answer(HEADERS, b"{}")
+    assert transport.writes == [HEAD + b"content-length: 2\r\n\r\n{}"]
+    assert cycle.response_complete and cycle.responses == 1 and not transport.closed
+
+
+def test_the_last_answer_of_a_connection_says_so_and_closes_it() -> None:
+    for ends in (lambda line: line.answer(HEADERS, b"{}"), lambda line: line.begin(HEADERS) and line.end(b"{}")):
+        transport = Transport()
+        assert ends(Line(cycle_on(transport, keep_alive=False)))
+        assert b"\r\nconnection: close\r\n" in transport.writes[0] and transport.closed
+
+
+def test_an_empty_end_is_no_empty_chunk_before_it() -> None:
+    transport = Transport()
+    line = Line(cycle_on(transport))
+    assert line.write(b"a") and line.end(b"")
+    assert transport.writes == [b"1\r\na\r\n", b"0\r\n\r\n"]
+
+
+@pytest.mark.parametrize("bad", [b"b\r\nset-cookie: c", b"b\n", b"b\r", b"\0"])
+def test_a_header_that_ends_early_is_left_to_the_server(bad: bytes) -> None:
+    transport = Transport()
+    cycle = cycle_on(transport)
+    line = Line(cycle)
+    assert not line.answer([(b"x-a", bad)], b"{}") and not line.begin([(b"x-a", bad)])
+    assert transport.writes == [] and cycle.transport is transport and not cycle.response_started
 
 
 def test_a_head_without_a_body_leaves_when_the_connection_is_closed() -> None:
     transport = Transport()
     cycle = cycle_on(transport)
-    Line(cycle).hold_head()
-    cycle.transport.write(b"head")
+    assert Line(cycle).begin(HEADERS)
     assert not cycle.transport.is_closing()
     cycle.transport.close()
-    assert transport.writes == [b"head"] and transport.closed
+    assert transport.writes == [HEAD + b"transfer-encoding: chunked\r\n\r\n"] and transport.closed
 
 
-def test_a_head_that_was_sent_is_not_held() -> None:
+def test_there_is_one_head() -> None:
     transport = Transport()
     cycle = cycle_on(transport, response_started=True)
-    Line(cycle).hold_head()
-    assert cycle.transport is transport
+    assert not Line(cycle).begin(HEADERS) and not Line(cycle).answer(HEADERS, b"{}")
+    assert cycle.transport is transport and transport.writes == []
 
 
 def test_a_slow_a_gone_and_a_finished_client_are_left_to_the_server() -> None:
     for state in ({"disconnected": True}, {"response_complete": True}, {"chunked_encoding": False}):
         transport = Transport()
         assert not Line(cycle_on(transport, **state)).write(b"x")
+        assert not Line(cycle_on(transport, **state)).end(b"x")
         assert transport.writes == []
     cycle = cycle_on(Transport())
     cycle.flow.write_paused = True
-    assert not Line(cycle).write(b"x")
+    line = Line(cycle)
+    assert not line.write(b"x") and not line.end(b"x") and not line.begin(HEADERS) and not line.answer(HEADERS, b"x")
 
 
 def test_a_client_that_leaves_or_slows_down_in_the_middle_is_left_to_the_server() -> None:

@@ -23,10 +23,10 @@ from caravan_contracts.inference import Summary, Verb
 from caravan_gateway import answering, asgi, client_ids
 from caravan_gateway.asgi import Headers, Receive, Scope, Send
 from caravan_gateway.auth import Authenticator
-from caravan_gateway.connection import Line
 from caravan_gateway.idempotency.attached import Attached
 from caravan_gateway.idempotency.following import Following
 from caravan_gateway.idempotency.run import Begun
+from caravan_gateway.line import Line
 from caravan_gateway.sending import Sending
 from caravan_gateway.settings import Settings
 from caravan_gateway.source import MAX_ANSWER, Source
@@ -153,21 +153,22 @@ class CompletionRoute:
         source, streams, more = await self._begin(progress, body, headers, context, keys)
         if not streams:
             answer = await source.read_all(MAX_ANSWER)
-            line.hold_head()
-            await asgi.send_json(send, 200, answer, _begun(progress, source, request_id, more))
+            begun = _begun(progress, source, request_id, more)
+            if not line.answer([asgi.JSON, *begun], answer):
+                await asgi.send_json(send, 200, answer, begun)
             return
         data = await source.read()
         answer_headers = self._stream_headers + _begun(progress, source, request_id, more)
-        if data:
-            line.hold_head()
-        await send({"type": "http.response.start", "status": 200, "headers": answer_headers})
+        if not (data and line.begin(answer_headers)):
+            await send({"type": "http.response.start", "status": 200, "headers": answer_headers})
         watched.streaming = True
         sending = Sending(send, watched, line.write)
         if data and not sending.take(data):
             await sending.room()
         last = await source.pump(sending)
         watched.streaming = False
-        await send({"type": "http.response.body", "body": last})
+        if not line.end(last):
+            await send({"type": "http.response.body", "body": last})
 
     async def _begin(
         self,

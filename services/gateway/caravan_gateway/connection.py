@@ -14,10 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 import struct
 import sys
-from collections.abc import Callable
 from typing import Final
 
 from caravan_bus import tracing
@@ -26,6 +24,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from caravan_gateway import asgi
 from caravan_gateway.asgi import Receive, Scope, Send
+from caravan_gateway.line import Line
 from caravan_gateway.socket import handshake
 
 MAX_HEAD: Final = 64 * 1024
@@ -37,8 +36,6 @@ BODY_PATIENCE: Final = 0.05
 """Seconds that fewer bytes wait for more."""
 LEAVE_IDLE_SECONDS: Final = 1.0
 """How long a connection must have been idle before a gateway that leaves closes it."""
-_AT_ONCE: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
-"""The kernel keeps nothing for the client either."""
 _UPGRADE: Final = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 
 
@@ -47,77 +44,6 @@ class HeadTooLarge(InvalidRequest):
 
     status = 431
     code = "request_header_fields_too_large"
-
-
-class _Held:
-    """A transport whose first write, an answer's head, waits for the second: both leave in one system call, which
-    costs as much as all that is done for it."""
-
-    __slots__ = ("_cycle", "_head", "_transport")
-
-    def __init__(self, cycle: RequestResponseCycle) -> None:
-        self._cycle = cycle
-        self._transport = cycle.transport
-        self._head = b""
-
-    def write(self, data: bytes) -> None:
-        if not self._head:
-            self._head = data
-            return
-        self._cycle.transport = self._transport
-        self._transport.write(self._head + data)
-
-    def close(self) -> None:
-        self._cycle.transport = self._transport
-        if self._head:
-            self._transport.write(self._head)
-        self._transport.close()
-
-    def is_closing(self) -> bool:
-        return self._transport.is_closing()
-
-
-class Line:
-    """One answer's way to the client, past ASGI: pieces of its body are written without an event, a coroutine and a
-    look at each."""
-
-    __slots__ = ("_cycle", "_flow", "_transport", "_write", "on_lost")
-
-    def __init__(self, cycle: RequestResponseCycle) -> None:
-        self.on_lost: Callable[[], None] | None = None
-        """Called once if the client goes away before its answer is complete."""
-        self._cycle = cycle
-        self._flow = cycle.flow
-        self._transport = cycle.transport
-        self._write: Callable[[bytes], None] | None = None
-        """The transport's, once the head is on its way and says that chunks follow."""
-
-    def hold_head(self) -> None:
-        """The answer's head, which comes next, leaves with the first bytes of its body: they have to follow at once."""
-        if not self._cycle.response_started:
-            self._cycle.transport = _Held(self._cycle)  # type: ignore[assignment]
-
-    def write(self, data: bytes) -> bool:
-        """Write `data`, at least one byte; False when ASGI's `send` has to see to it: the client is slow or gone."""
-        cycle = self._cycle
-        if self._flow.write_paused or cycle.disconnected or cycle.response_complete:
-            return False
-        write = self._write
-        if write is None:
-            if not cycle.chunked_encoding:
-                return False
-            write = cycle.transport.write
-            if cycle.transport is self._transport:
-                self._write = write
-        write(b"%x\r\n%b\r\n" % (len(data), data))
-        return True
-
-    def cut(self) -> None:
-        """Close the connection now, with what the client has not taken: a close in good order would wait for it."""
-        line = self._transport.get_extra_info("socket")
-        if line is not None and not self._transport.is_closing():
-            line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
-        self._transport.abort()
 
 
 class Connection(HttpToolsProtocol):

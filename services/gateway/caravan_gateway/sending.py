@@ -1,7 +1,7 @@
 """A stream on its way into a client's socket, written in the very turn of the loop in which it arrives.
 
 An ASGI server's `send` waits only when the client is slow. So no task is woken for each token: what there is goes
-straight to the connection (:class:`caravan_gateway.connection.Line`), or, when that may not be, the coroutine of `send`
+straight to the connection (:class:`caravan_gateway.line.Line`), or, when that may not be, the coroutine of `send`
 is run on the spot, and whoever reads the stream waits for the rest of it only when there is one.
 """
 
