@@ -135,3 +135,16 @@ def test_a_client_that_leaves_or_slows_down_in_the_middle_is_left_to_the_server(
     cycle.disconnected = True
     assert not line.write(b"d")
     assert transport.writes == [b"1\r\na\r\n", b"1\r\nc\r\n"]
+
+
+def test_a_body_is_taken_once_and_only_whole() -> None:
+    cycle = cycle_on(Transport(), body=bytearray(b"{}"), more_body=False)
+    cycle.message_event.set()
+    resumed: list[None] = []
+    cycle.flow.resume_reading = lambda: resumed.append(None)
+    line = Line(cycle)
+    assert line.body(1) is None, "too large: whoever reads it says so"
+    assert line.body(2) == b"{}"
+    assert cycle.body == b"" and resumed == [None] and not cycle.message_event.is_set()
+    for state in ({"more_body": True}, {"disconnected": True}):
+        assert Line(cycle_on(Transport(), body=bytearray(b"{"), **{"more_body": False, **state})).body(9) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from caravan_contracts.errors import CaravanError, DependencyDown
@@ -58,3 +59,40 @@ def test_an_address_that_is_none_is_refused_at_once(url: str) -> None:
     with pytest.raises(CaravanError, match="REDIS_URL") as caught:
         Redis(url)
     assert "secret" not in caught.value.message
+
+
+class Held:
+    """A writer whose end of writing comes when it is let go."""
+
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+        self.waiting = asyncio.Event()
+        self.let_go = asyncio.Event()
+
+    async def drain(self) -> None:
+        self.waiting.set()
+        await self.let_go.wait()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._writer, name)
+
+
+@pytest.mark.parametrize("turns", range(4))
+@pytest.mark.parametrize("url", REFUSALS[:1], indirect=True)
+async def test_a_cancellation_that_comes_with_the_end_of_a_write_is_not_lost(url: str, turns: int) -> None:
+    redis = Redis(url)
+    try:
+        await redis.ping()
+        connection = redis._client.connection_pool._available_connections[0]
+        connection._writer = held = Held(connection._writer)
+        asking = asyncio.create_task(redis.get("key"))
+        async with asyncio.timeout(30):
+            await held.waiting.wait()
+            held.let_go.set()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            assert asking.cancel(), "it cannot have its answer yet"
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+    finally:
+        await redis.close()

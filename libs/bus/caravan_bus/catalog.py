@@ -21,7 +21,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from caravan_contracts.context import DEFAULT_TENANT
 from caravan_contracts.errors import ModelNotFound
@@ -106,6 +106,9 @@ class Catalog:
         """How many guardrails there are, of any tenant."""
         self.safety_changes = 0
         """How often shields or guardrails came, changed or went."""
+        self.found: dict[tuple[str, str, str], Any] = {}
+        """What was found in it for a verb, a name and a tenant, by whoever asks the same again; forgotten with each
+        change."""
         self.unreadable: dict[str, str] = {}
         """Keys of models and routes whose body this version cannot read, and why. They resolve to nothing."""
         self.apply(resources)
@@ -123,6 +126,7 @@ class Catalog:
 
     def apply(self, changed: Iterable[Resource] = (), removed: Iterable[str] = ()) -> None:
         """Take over a change: new and replaced resources, then keys (``<tenant>/<kind>/<id>``) of removed ones."""
+        self.found.clear()
         for resource in changed:
             key = key_of(resource.tenant, resource.kind, resource.id)
             self._drop(key)

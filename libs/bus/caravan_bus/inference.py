@@ -89,12 +89,13 @@ class InferenceClient:
         if facts is None:
             facts = read_request(verb, body)
         tenant = context.principal.tenant
-        patience = max(0.0, min(_PATIENCE, context.remaining))
-        await self._view.need(patience)
-        route = self._view.catalog.route(facts.model, tenant)
+        if not self._view.loaded:
+            await self._view.need(_patience(context))
+        catalog = self._view.catalog
+        route = catalog.route(facts.model, tenant)
         if route is None:
-            target = await self._view.resolve(facts.model, tenant, patience)
-            candidates = selection.single(verb, facts.model, target, self._view.catalog, tenant)
+            known = selection.found(verb, facts.model, catalog, tenant)
+            candidates = known or await self._single(verb, facts.model, context)
         else:
             candidates = await self._candidates(route, verb, Properties(body, facts.stream), context)
         storing = self._storing if facts.store else None
@@ -123,7 +124,7 @@ class InferenceClient:
         """Whether a request in other words than OpenAI's may be asked for with :meth:`ask` as it is: all that may
         answer speak them, and no guardrail concerns it, for guardrails read OpenAI's alone. False when something is
         wrong with the body. Raises ModelNotFound, InvalidRequest for a guardrail that there is not, Unavailable."""
-        patience = max(0.0, min(_PATIENCE, context.remaining))
+        patience = _patience(context)
         await self._view.need(patience)
         if not native.anybody_speaks(verb, self._view.catalog):
             return False
@@ -168,6 +169,11 @@ class InferenceClient:
             )
         return None if policy is None else guarding.guard(policy, verb, body, facts, context)
 
+    async def _single(self, verb: Verb, name: str, context: RequestContext) -> tuple[Candidate, ...]:
+        tenant = context.principal.tenant
+        target = await self._view.resolve(name, tenant, _patience(context))
+        return selection.single(verb, name, target, self._view.catalog, tenant)
+
     async def _candidates(
         self, route: Route, verb: Verb, properties: Properties, context: RequestContext
     ) -> tuple[Candidate, ...]:
@@ -175,7 +181,10 @@ class InferenceClient:
             found = selection.of_route(route, verb, properties, self._view.catalog)
         except ModelNotFound:
             # right after a start its providers may not have been heard of
-            patience = max(0.0, min(_PATIENCE, context.remaining))
-            await self._view.resolve(route.spec.targets[0].model, route.tenant, patience)
+            await self._view.resolve(route.spec.targets[0].model, route.tenant, _patience(context))
             found = selection.of_route(route, verb, properties, self._view.catalog)
         return await selection.ready(route, found, self._state, self._router, context)
+
+
+def _patience(context: RequestContext) -> float:
+    return max(0.0, min(_PATIENCE, context.remaining))

@@ -164,7 +164,8 @@ class MemoryTransport:
             return True
         self._up.clear()
         try:
-            await asyncio.wait_for(self._up.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await self._up.wait()
         except TimeoutError:
             return False
         return True

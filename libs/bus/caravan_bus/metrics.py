@@ -10,6 +10,8 @@ from functools import lru_cache
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
+from caravan_bus import tally
+
 _SECONDS = (
     0.001,
     0.0025,
@@ -29,24 +31,24 @@ _SECONDS = (
     120,
 )
 
-HTTP_REQUESTS = Counter(
+HTTP_REQUESTS = tally.Counter(
     "caravan_http_requests_total",
     "HTTP requests by outcome",
     ("route", "method", "status"),
 )
-HTTP_SECONDS = Histogram(
+HTTP_SECONDS = tally.Histogram(
     "caravan_http_request_seconds",
     "HTTP requests, to their last byte",
     ("route",),
     buckets=_SECONDS,
 )
-FIRST_TOKEN = Histogram(
+FIRST_TOKEN = tally.Histogram(
     "caravan_time_to_first_token_seconds",
     "Request in to first byte out",
     ("model", "provider"),
     buckets=_SECONDS,
 )
-TOKENS = Counter(
+TOKENS = tally.Counter(
     "caravan_tokens_total",
     "Tokens as the provider counted them",
     ("direction", "model", "provider"),
@@ -117,7 +119,7 @@ GAPS = Gauge("caravan_stream_gaps_total", "Gaps this process noticed and had fil
 
 SLOTS = Gauge("caravan_slots", "Slots of this worker", ("provider",))
 SLOTS_USED = Gauge("caravan_slots_used", "Slots of this worker in use", ("provider",))
-WORKER_REQUESTS = Counter(
+WORKER_REQUESTS = tally.Counter(
     "caravan_worker_requests_total",
     "Requests this worker served",
     ("provider", "verb", "outcome"),
@@ -169,7 +171,7 @@ WORK_UNDER_WAY = Gauge("caravan_work_under_way", "Jobs that a worker has", ("que
 
 
 def _remember_children() -> None:
-    """`labels` checks and looks up under a lock each time, four times in a request: what it found is found again."""
+    """`labels` checks and looks up under a lock each time: what it found is found again."""
     for metric in tuple(globals().values()):
         if isinstance(metric, MetricWrapperBase):
             metric.labels = lru_cache(maxsize=1024)(metric.labels)  # type: ignore[method-assign]

@@ -86,7 +86,8 @@ class RegistryView:
     async def wait_loaded(self, timeout: float) -> bool:
         """Wait for the first snapshot; False when `timeout` seconds were not enough."""
         try:
-            await asyncio.wait_for(self._loaded.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await self._loaded.wait()
         except TimeoutError:
             return False
         return True

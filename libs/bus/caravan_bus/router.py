@@ -283,8 +283,10 @@ class Router:
         worker's slot stays taken."""
         table, provider, context = self._table, request.spec.provider, request.context
         for line in (self._transport, self._inbox):  # a worker that cannot be heard would work in vain
+            if line.connected:
+                continue
             patience = max(0.0, min(self.options.reconnect_timeout, context.remaining))
-            if not line.connected and not await line.wait_connected(patience):
+            if not await line.wait_connected(patience):
                 raise DependencyDown("the message bus cannot be reached; try again shortly", retry_after=2)
         worker = entry.presence.worker
         reader = self._inbox.open(worker, context.deadline)

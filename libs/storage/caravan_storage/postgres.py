@@ -101,7 +101,8 @@ class Postgres:
         if pool is None:
             return
         try:
-            await asyncio.wait_for(pool.close(), 2.0)
+            async with asyncio.timeout(2.0):
+                await pool.close()
         except (TimeoutError, *_SERVER_TROUBLE) as error:
             log.info("PostgreSQL did not say goodbye: %r", error)
             pool.terminate()

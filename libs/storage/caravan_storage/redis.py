@@ -65,7 +65,8 @@ class Redis:
         client = self._client or await self._open()
         errors = importlib.import_module("redis.exceptions")
         try:
-            return await asyncio.wait_for(command(client), COMMAND_SECONDS)
+            async with asyncio.timeout(COMMAND_SECONDS):
+                return await command(client)
         except (OSError, TimeoutError, errors.RedisError) as error:
             # all of them: the commands are ours and right, so what the server refuses it cannot do now (its disk is
             # full: MISCONF, it is a replica, its memory is used up)
@@ -83,7 +84,8 @@ class Redis:
                     max_connections=MAX_CONNECTIONS,
                     timeout=COMMAND_SECONDS,
                     socket_connect_timeout=CONNECT_SECONDS,
-                    socket_timeout=COMMAND_SECONDS,
+                    # our own is around each command; redis-py's is a `wait_for`, which may lose a cancellation
+                    socket_timeout=None,
                     # one more try on a fresh connection: the pooled one may be from before a restart
                     retry=retry.Retry(backoff.NoBackoff(), 1),
                 )

@@ -164,14 +164,14 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         files, auth, lambda: view.need(2.0), Transfers(settings.uploads_at_once), settings.body_timeout
     )
     app.include_router(responses.router(resources, runs, settings.request_timeout))
-    alpha = CompletionRoute(Verb.RERANK, rerank_alpha.PATH, client, special, auth, watch, settings)
-    rerank = rerank_alpha.AlphaRerank(alpha, settings)
+    like = CompletionRoute(Verb.RERANK, rerank_alpha.PATH, client, special, auth, watch, settings)
+    rerank = rerank_alpha.AlphaRerank(like)
     hot_routes: dict[str, App] = {
-        **dialects.openai_routes(openapi.ROUTES, alpha),
+        **dialects.openai_routes(openapi.ROUTES, like),
         rerank_alpha.PATH: rerank,
-        responses.PATH: responses.ResponsesRoute(runs, alpha),
-        **response_operations.hot_routes(runs, alpha),
-        **dialects.hot_routes(alpha, runs, rerank),
+        responses.PATH: responses.ResponsesRoute(runs, like),
+        **response_operations.hot_routes(runs, like),
+        **dialects.hot_routes(like, runs, rerank),
     }
     open_to_all = settings.api_keys_file is None and not settings.allow_anonymous
     config = uvicorn.Config(
@@ -192,7 +192,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             admit=resources.known,
             sockets={responses.PATH: ResponsesSocket(runs, auth, settings, open_to_all)},
             streamed=receiving.find,
-            named=dialects.find(alpha, runs),
+            named=dialects.find(like, runs),
         ),
         http=Connection,
         ws=handshake.make,  # type: ignore[arg-type]

@@ -136,8 +136,11 @@ class CompletionRoute:
         kind = headers.get(b"content-type", b"application/json")
         if b"json" not in kind:
             raise UnsupportedMediaType("the body should be application/json")
-        body = await asgi.read_body(headers, receive, self._settings.max_body_bytes, self._settings.body_timeout)
         line: Line = scope.pop("caravan_line")
+        limit = self._settings.max_body_bytes
+        body = line.body(limit)
+        if body is None:
+            body = await asgi.read_body(headers, receive, limit, self._settings.body_timeout)
         progress.watched = watched = self._watch.add(send, line)
         context = RequestContext(
             request_id,

@@ -57,6 +57,16 @@ class Line:
         self._write: Callable[[bytes], None] | None = None
         """The transport's, once the head is on its way and says that chunks follow."""
 
+    def body(self, limit: int) -> bytes | None:
+        """The request's, if all of it is there and it has at most `limit` bytes; nothing is left of it then."""
+        cycle = self._cycle
+        if cycle.more_body or cycle.disconnected or len(cycle.body) > limit:
+            return None
+        self._flow.resume_reading()
+        cycle.message_event.clear()
+        body, cycle.body = bytes(cycle.body), bytearray()
+        return body
+
     def answer(self, headers: Headers, body: bytes) -> bool:
         """All of an answer of status 200."""
         head = self._head(headers, b"content-length: %d\r\n\r\n" % len(body))

@@ -8,79 +8,60 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from caravan_contracts.context import RequestContext
 from caravan_contracts.errors import CaravanError, InvalidRequest, UpstreamFailed
+from caravan_contracts.inference import Verb
 from caravan_contracts.rerank import AlphaRerankAnswer, AlphaRerankRequest, RerankAnswer
 from pydantic import ValidationError
 
-from caravan_gateway import asgi
-from caravan_gateway.asgi import App, Event, Receive, Scope, Send
-from caravan_gateway.settings import Settings
+from caravan_gateway.asgi import Headers
+from caravan_gateway.completions import CompletionRoute, Progress
+from caravan_gateway.dialects.translated import Translated
+from caravan_gateway.source import Source
 
 PATH: Final = "/v1alpha/inference/rerank"
-_LENGTH: Final = b"content-length"
 
 
-class AlphaRerank:
-    """Wraps the route whose body and answer are in the shape of the bus."""
+class AlphaRerank(CompletionRoute):
+    """The route; a stream it has none."""
 
-    def __init__(self, route: App, settings: Settings) -> None:
-        self._route = route
-        self._settings = settings
+    def __init__(self, like: CompletionRoute) -> None:
+        super().__init__(Verb.RERANK, PATH, *like.parts)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one POST."""
-        limit, timeout = self._settings.max_body_bytes, self._settings.body_timeout
-        body = b""
-        read = False
-
-        async def receive_translated() -> Event:
-            nonlocal body, read
-            if read:
-                return await receive()
-            read = True
-            body = _translated(await asgi.read_body(dict(scope["headers"]), receive, limit, timeout))
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        answer = _Answer(send)
-        headers = [pair for pair in scope["headers"] if pair[0] != _LENGTH]
-        await self._route({**scope, "headers": headers}, receive_translated, answer.send)
+    async def _begin(
+        self,
+        progress: Progress,
+        body: bytes,
+        headers: dict[bytes, bytes],
+        context: RequestContext,
+        provider_data: dict[str, str] | None,
+    ) -> tuple[Source, bool, Headers]:
+        source, stream, more = await super()._begin(progress, _translated(body), headers, context, provider_data)
+        return Translated(source, _Ranking()), stream, more
 
 
-class _Answer:
-    """Holds the start of an answer back until its body is there, for the length changes with it."""
+class _Ranking:
+    """The answer in this shape."""
 
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self._start: Event | None = None
-        self._parts: list[bytes] = []
+    def feed(self, data: bytes) -> bytes:
+        """See :meth:`caravan_gateway.dialects.base.Writer.feed`."""
+        return data
 
-    async def send(self, event: Event) -> None:
-        """One event of the route inside."""
-        if event["type"] == "http.response.start" and event["status"] == 200:
-            self._start = event
-            return
-        if self._start is None:
-            await self._send(event)
-            return
-        self._parts.append(event.get("body", b""))
-        if event.get("more_body", False):
-            return
-        start, self._start = self._start, None
+    def end(self) -> bytes:
+        """See :meth:`caravan_gateway.dialects.base.Writer.end`."""
+        return b""
+
+    def whole(self, answer: bytes) -> bytes:
+        """See :meth:`caravan_gateway.dialects.base.Writer.whole`."""
         try:
-            made = (
-                AlphaRerankAnswer.of(RerankAnswer.model_validate_json(b"".join(self._parts))).model_dump_json().encode()
-            )
-        except ValidationError:
-            error = UpstreamFailed("the provider answered something that is no ranking")
-            start["status"], made = error.status, error.to_json()
-        sized = [(name, value) for name, value in start["headers"] if name != _LENGTH]
-        start["headers"] = [*sized, (_LENGTH, str(len(made)).encode())]
-        await self._send(start)
-        await self._send({"type": "http.response.body", "body": made})
+            ranking = RerankAnswer.model_validate_json(answer)
+        except ValidationError as error:
+            raise UpstreamFailed("the provider answered something that is no ranking") from error
+        return AlphaRerankAnswer.of(ranking).model_dump_json().encode()
 
 
 def _translated(body: bytes) -> bytes:
-    """Raises InvalidRequest naming the field; raised inside the route, which answers with it."""
+    """Raises InvalidRequest naming the field."""
     try:
         asked = AlphaRerankRequest.model_validate_json(body)
     except ValidationError as error:

@@ -113,7 +113,8 @@ class Tap:
 
     async def _fetched(self, claims: Claims, tape: Tape, claim: Claim) -> None:
         try:
-            body = await asyncio.wait_for(claims.claim(claim.encode()), _FETCH_SECONDS)
+            async with asyncio.timeout(_FETCH_SECONDS):
+                body = await claims.claim(claim.encode())
         except (CaravanError, TimeoutError) as error:
             self._tapes.fetched(tape, b"", f"the body of {claim.size} bytes is missing: {error}")
             return

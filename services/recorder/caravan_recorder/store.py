@@ -80,7 +80,8 @@ class Store:
     async def close(self) -> None:
         """Write what waits, and close the file."""
         try:
-            await asyncio.wait_for(self._line.join(), _CLOSE_SECONDS)
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._line.join()
         except TimeoutError:
             log.warning("%d recordings could not be written in time", self._line.qsize())
         await cancel_and_wait(self._task)

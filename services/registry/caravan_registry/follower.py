@@ -86,7 +86,8 @@ class Follower:
                 self._wake.clear()
                 await self._tick()
                 try:
-                    await asyncio.wait_for(self._wake.wait(), BEAT_SECONDS)
+                    async with asyncio.timeout(BEAT_SECONDS):
+                        await self._wake.wait()
                 except TimeoutError:
                     continue
         finally:

@@ -61,7 +61,8 @@ class ForeignBody:
     async def whole(self) -> bytes:
         """All of it. Raises InvalidRequest or Unavailable when it does not come."""
         try:
-            await asyncio.wait_for(self._whole, BODY_SECONDS)
+            async with asyncio.timeout(BODY_SECONDS):
+                await self._whole
         except TimeoutError as error:
             raise Unavailable(f"the request's body did not arrive within {BODY_SECONDS:g} s") from error
         return b"".join(self._parts)

@@ -118,11 +118,12 @@ class Attempts:
     async def send(self, index: int, body: bytes | None = None) -> None:
         """Ask one candidate."""
         candidate = self.candidates[index]
-        self.index = index
+        if index != self.index:
+            self.index = index
+            self.spec = self.call.spec(candidate)
         self.count += 1
         if self._course is not None:
             self._course.begin(index)
-        self.spec = self.call.spec(candidate)
         self._stream = None
         if self.name:
             self._hold(candidate)
@@ -136,6 +137,8 @@ class Attempts:
 
     def patience(self) -> float | None:
         """Seconds for the first token; for all of an answer that does not stream."""
+        if not self.name:
+            return None
         said = self.route.timeouts
         limits = [limit for limit in (said.first_token, said.total) if limit is not None]
         if self._probing and not limits and self.call.request.facts.stream and len(self.candidates) > 1:

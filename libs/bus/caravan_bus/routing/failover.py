@@ -127,7 +127,8 @@ class Failover:
 
     def cancel(self) -> None:
         """Give it up; harmless at any time."""
-        self._attempts.cancel()
+        if not self._over:
+            self._attempts.cancel()
 
     async def _read_first(self) -> bytes:
         attempts = self._attempts

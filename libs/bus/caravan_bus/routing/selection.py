@@ -29,6 +29,8 @@ _WANTED: Final[Mapping[Verb, tuple[ModelType, ...]]] = {
     Verb.RERANK: (ModelType.RERANK, ModelType.EMBEDDING),
     Verb.MESSAGES: (ModelType.LLM,),
 }
+_MOST_FOUND: Final = 1024
+"""Names that a provider takes without listing them have no end."""
 _ANY: Final = Target(model="-")
 """What is said of the target of a model without a route: nothing."""
 
@@ -37,7 +39,16 @@ def single(verb: Verb, name: str, target: ModelTarget, catalog: Catalog, tenant:
     """The one candidate of a model without a route. Raises InvalidRequest for one that does not do `verb`."""
     if (wrong := _not_for(verb, name, target, catalog, tenant)) is not None:
         raise wrong
-    return (_candidate(target, _ANY, catalog, tenant),)
+    if len(catalog.found) >= _MOST_FOUND:
+        catalog.found.clear()
+    made = catalog.found[verb, name, tenant] = (_candidate(target, _ANY, catalog, tenant),)
+    return made
+
+
+def found(verb: Verb, name: str, catalog: Catalog, tenant: str) -> tuple[Candidate, ...] | None:
+    """What :func:`single` said of the same since anything in `catalog` changed; None when it was not asked."""
+    known: tuple[Candidate, ...] | None = catalog.found.get((verb, name, tenant))
+    return known
 
 
 def of_route(route: Route, verb: Verb, properties: Properties, catalog: Catalog) -> list[Candidate]:

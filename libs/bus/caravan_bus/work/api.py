@@ -110,7 +110,8 @@ class JetStream:
 
     async def _wait(self, future: asyncio.Future[Message]) -> Message:
         try:
-            message = await asyncio.wait_for(future, ACK_SECONDS)
+            async with asyncio.timeout(ACK_SECONDS):
+                message = await future
         except TimeoutError as error:
             raise DependencyDown("JetStream does not answer", retry_after=2) from error
         if message.no_responders:

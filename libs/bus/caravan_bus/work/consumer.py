@@ -221,7 +221,8 @@ class Consumer:
                 return
             self._back.clear()
             try:
-                await asyncio.wait_for(self._back.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._back.wait()
             except TimeoutError:
                 continue
 

@@ -109,7 +109,8 @@ class JetStreamQueue:
                 await self._ask(limit)
             self._wake.clear()
             try:
-                await asyncio.wait_for(self._wake.wait(), max(0.001, min(until, self._until) - now))
+                async with asyncio.timeout(max(0.001, min(until, self._until) - now)):
+                    await self._wake.wait()
             except TimeoutError:
                 continue
         made: list[Delivery] = []

@@ -108,7 +108,8 @@ class MemoryQueue:
             self._server.came.clear()
             nearest = min((e.free_at - time.monotonic() for e in self._server.entries.values()), default=left)
             try:
-                await asyncio.wait_for(self._server.came.wait(), max(0.001, min(left, nearest)))
+                async with asyncio.timeout(max(0.001, min(left, nearest))):
+                    await self._server.came.wait()
             except TimeoutError:
                 continue
 

@@ -57,7 +57,8 @@ class Turns:
 
         loop = asyncio.get_running_loop()
         with disk_errors():
-            return await asyncio.wait_for(loop.run_in_executor(self._pool, locked), WAIT_SECONDS)
+            async with asyncio.timeout(WAIT_SECONDS):
+                return await loop.run_in_executor(self._pool, locked)
 
 
 @contextmanager
