@@ -116,6 +116,33 @@ async def test_what_is_no_http_is_refused_in_our_shape(ask: Callable[[bytes], Aw
     assert error_of(await ask(both), 400) == "invalid_http"
 
 
+@pytest.mark.parametrize("size", [2, 524_288, 530_000, 1_300_000])
+async def test_leaving_is_seen_behind_a_body_of_any_size(size: int) -> None:
+    begun, taken, left = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    scopes: list[Scope] = []
+
+    async def wait(scope: Scope, receive: Receive, send: Send) -> None:
+        scopes.append(scope)
+        line = scope["caravan_line"]
+        begun.set()
+        body = b""
+        while len(body) < size:
+            body += (await receive())["body"]
+        line.on_lost = left.set
+        taken.set()
+        await left.wait()
+
+    async with serving(wait) as (host, port, _), asyncio.timeout(30):
+        _, writer = await asyncio.open_connection(host, port)
+        writer.write(HEAD + b"content-length: %d\r\n\r\n" % size)
+        await begun.wait()
+        writer.write(b"x" * size)
+        await taken.wait()
+        writer.close()
+        await left.wait()
+    assert "caravan_line" not in scopes[0], "a line and its request held each other"
+
+
 @pytest.mark.parametrize("together", [True, False])
 async def test_leaving_is_seen_behind_a_pipelined_request_too(together: bool) -> None:
     began, left = asyncio.Event(), asyncio.Event()

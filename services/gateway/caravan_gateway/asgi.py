@@ -19,6 +19,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 JSON = (b"content-type", b"application/json")
+ID_HEADERS = (b"x-request-id",)
 EVENT_STREAM: Headers = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
@@ -66,6 +67,12 @@ def _bounded(part: bytes, before: int, limit: int) -> bytes:
     if before + len(part) > limit:
         raise RequestTooLarge(f"the body is over {limit} bytes")
     return part
+
+
+def named(request_id: str, names: tuple[bytes, ...]) -> Headers:
+    """The headers of these names that say which request it was."""
+    value = request_id.encode()
+    return [(name, value) for name in names]
 
 
 async def send_json(send: Send, status: int, body: bytes, headers: Headers) -> None:

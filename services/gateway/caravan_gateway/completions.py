@@ -59,6 +59,9 @@ class Progress:
 class CompletionRoute:
     """One verb over HTTP."""
 
+    id_headers: tuple[bytes, ...] = asgi.ID_HEADERS
+    """What the id of a request is called in its answer."""
+
     def __init__(
         self,
         verb: Verb,
@@ -156,12 +159,12 @@ class CompletionRoute:
         source, streams, more = await self._begin(progress, body, headers, context, keys)
         if not streams:
             answer = await source.read_all(MAX_ANSWER)
-            begun = _begun(progress, source, request_id, more)
+            begun = self._begun(progress, source, request_id, more)
             if not line.answer([asgi.JSON, *begun], answer):
                 await asgi.send_json(send, 200, answer, begun)
             return
         data = await source.read()
-        answer_headers = self._stream_headers + _begun(progress, source, request_id, more)
+        answer_headers = self._stream_headers + self._begun(progress, source, request_id, more)
         if not (data and line.begin(answer_headers)):
             await send({"type": "http.response.start", "status": 200, "headers": answer_headers})
         watched.streaming = True
@@ -197,7 +200,7 @@ class CompletionRoute:
             return
         if not progress.started:
             progress.status = error.status
-            headers = [*asgi.error_headers(error), *_named(progress, request_id)]
+            headers = [*asgi.error_headers(error), *self._named(progress, request_id)]
             if progress.asked is not None:
                 stream = progress.asked.stream
                 headers += answering.from_target(stream.target, stream.attempts)
@@ -214,6 +217,15 @@ class CompletionRoute:
             await self._client.finish(progress.asked)
         if progress.followed is not None:
             progress.followed.leave()
+
+    def _begun(self, progress: Progress, source: Source, request_id: str, more: Headers) -> Headers:
+        """The answer is there: its headers."""
+        progress.first_byte = time.perf_counter()
+        progress.started, progress.status = True, 200
+        return [*self._named(progress, request_id), *answering.from_target(source.target, source.attempts), *more]
+
+    def _named(self, progress: Progress, request_id: str) -> Headers:
+        return [*asgi.named(request_id, self.id_headers), answering.processing(progress.began)]
 
     def _error(self, error: CaravanError, request_id: str) -> bytes:
         """The body of an answer that failed before it began."""
@@ -273,17 +285,6 @@ def provider_data(headers: dict[bytes, bytes]) -> dict[str, str] | None:
                 raise InvalidRequest(f"the header {name.decode()} is a JSON object")
             return {str(k): v for k, v in data.items() if isinstance(v, str) and not str(k).startswith("__")}
     return None
-
-
-def _begun(progress: Progress, source: Source, request_id: str, more: Headers) -> Headers:
-    """The answer is there: its headers."""
-    progress.first_byte = time.perf_counter()
-    progress.started, progress.status = True, 200
-    return [*_named(progress, request_id), *answering.from_target(source.target, source.attempts), *more]
-
-
-def _named(progress: Progress, request_id: str) -> Headers:
-    return [(b"x-request-id", request_id.encode()), answering.processing(progress.began)]
 
 
 def _account_asked(asked: Asked, began: float, first_byte: float) -> None:

@@ -139,11 +139,13 @@ class Connection(HttpToolsProtocol):
         self._stop_body_timer()
         if not self._dropping:
             super().on_message_complete()
+            self.flow.resume_reading()  # or nobody would hear that the client has gone
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(InvalidRequest("this is no HTTP/1.1 request", code="invalid_http"))
 
     def on_response_complete(self) -> None:
+        self._let_go()
         super().on_response_complete()
         if self._leaving:
             self._wait_idle()
@@ -228,8 +230,15 @@ class Connection(HttpToolsProtocol):
 
     def _lost(self) -> None:
         line, self._line = self._line, None
-        if line is not None and line.on_lost is not None and not self.cycle.response_complete:
+        if line is None:
+            return
+        self._let_go()
+        if line.on_lost is not None and not self.cycle.response_complete:
             line.on_lost()
+
+    def _let_go(self) -> None:
+        """The request and its line hold each other."""
+        self.cycle.scope.pop("caravan_line", None)  # type: ignore[typeddict-item]
 
     def _stop_body_timer(self) -> None:
         if self._body_timer is not None:

@@ -20,12 +20,14 @@ async def cut_off(
     send: Send,
     whole: Callable[[CaravanError, str], bytes] = lambda error, _: error.to_json(),
     event: Callable[[CaravanError], bytes] = _event,
+    id_headers: tuple[bytes, ...] = asgi.ID_HEADERS,
 ) -> None:
     """An error with its status, or, when the answer has begun, an event. A stream that was simply cut would leave its
-    client to guess. `whole` is the body of the error with the request's id, `event` the end of a stream."""
+    client to guess. `whole` is the body of the error with the request's id, `event` the end of a stream; `id_headers`
+    are what that id is called."""
     error = Unavailable("the server is shutting down; send the request again", retry_after=1, code="server_shutdown")
     request_id = "req_" + tracing.new_id()
-    headers = [*asgi.error_headers(error), (b"connection", b"close"), (b"x-request-id", request_id.encode())]
+    headers = [*asgi.error_headers(error), (b"connection", b"close"), *asgi.named(request_id, id_headers)]
     try:
         await asgi.send_json(send, error.status, whole(error, request_id), headers)
     except RuntimeError:  # uvicorn's word for an answer that has begun

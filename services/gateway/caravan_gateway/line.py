@@ -46,7 +46,7 @@ class _Held:
 class Line:
     """For one answer."""
 
-    __slots__ = ("_cycle", "_flow", "_transport", "_write", "on_lost")
+    __slots__ = ("__weakref__", "_cycle", "_flow", "_transport", "_write", "on_lost")
 
     def __init__(self, cycle: RequestResponseCycle) -> None:
         self.on_lost: Callable[[], None] | None = None

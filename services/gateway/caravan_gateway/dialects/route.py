@@ -33,7 +33,8 @@ class DialectRoute(CompletionRoute):
         try:
             await super().__call__(scope, receive, send)
         except asyncio.CancelledError:
-            await cut_off(send, self._dialect.error, lambda error: self._dialect.event(error, None))
+            dialect = self._dialect
+            await cut_off(send, dialect.error, lambda error: dialect.event(error, None), self.id_headers)
 
     async def _begin(
         self,

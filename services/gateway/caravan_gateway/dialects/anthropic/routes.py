@@ -16,7 +16,7 @@ from caravan_contracts.inference import Verb
 from caravan_contracts.response_operations import ResponseOperation, TokenCount
 
 from caravan_gateway import response_operations
-from caravan_gateway.asgi import EVENT_STREAM, App, Event, Headers, Receive, Scope, Send
+from caravan_gateway.asgi import EVENT_STREAM, ID_HEADERS, App, Headers
 from caravan_gateway.completions import NO_HEADERS, CompletionRoute, Progress
 from caravan_gateway.dialects.anthropic import errors
 from caravan_gateway.dialects.anthropic.reading import read_request
@@ -67,14 +67,7 @@ class Messages:
 class _Route(DialectRoute):
     """Anthropic's clients look for the id of a request in a header of another name."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_named(event: Event) -> None:
-            if event["type"] == "http.response.start":
-                told = [(b"request-id", value) for name, value in event["headers"] if name == b"x-request-id"]
-                event["headers"] = [*event["headers"], *told]
-            await send(event)
-
-        await super().__call__(scope, receive, send_named)
+    id_headers = (*ID_HEADERS, b"request-id")
 
 
 class _MessagesRoute(_Route):
