@@ -85,7 +85,7 @@ async def test_a_cancellation_that_comes_with_the_end_of_a_write_is_not_lost(url
         await redis.ping()
         connection = redis._client.connection_pool._available_connections[0]
         connection._writer = held = Held(connection._writer)
-        asking = asyncio.create_task(redis.get("key"))
+        asking = asyncio.create_task(redis.ping())
         async with asyncio.timeout(30):
             await held.waiting.wait()
             held.let_go.set()

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 from caravan_contracts.errors import CaravanError, DependencyDown
 
+from caravan_storage.resp import Address, Pool, RespError
+
 T = TypeVar("T")
 
 CONNECT_SECONDS = 1.0
@@ -27,20 +29,34 @@ class Redis:
         if not _is_address(url):
             raise CaravanError("REDIS_URL is no URL of a Redis: write redis://user:password@host:6379/0")
         self._url = url
+        address = Address.of(url)
+        self._values = Pool(address, CONNECT_SECONDS, MAX_CONNECTIONS) if address is not None else None
+        """For values, which may be large: redis-py is loaded only for what else there is."""
         self._client: Any = None
         self._opening = asyncio.Lock()
 
     async def get(self, key: str) -> bytes | None:
         """The value, or None."""
-        return await self._run(lambda client: client.get(key))
+        if self._values is None:
+            return await self._run(lambda client: client.get(key))
+        value: bytes | None = await self._ask(self._values, b"GET", key.encode())
+        return value
 
     async def put(self, key: str, value: bytes, ttl: float | None = None) -> None:
         """Keep `value`, for `ttl` seconds or for good."""
-        await self._run(lambda client: client.set(key, value, px=int(ttl * 1000) if ttl else None))
+        milliseconds = int(ttl * 1000) if ttl else None
+        if self._values is None:
+            await self._run(lambda client: client.set(key, value, px=milliseconds))
+            return
+        until = (b"PX", b"%d" % milliseconds) if milliseconds is not None else ()
+        await self._ask(self._values, b"SET", key.encode(), value, *until)
 
     async def delete(self, key: str) -> None:
         """Forget it."""
-        await self._run(lambda client: client.delete(key))
+        if self._values is None:
+            await self._run(lambda client: client.delete(key))
+        else:
+            await self._ask(self._values, b"DEL", key.encode())
 
     async def script(self, source: str, keys: Sequence[str], args: Sequence[str | bytes | int]) -> Any:
         """What a Lua script returns; it runs at once or not at all."""
@@ -58,8 +74,17 @@ class Redis:
     async def close(self) -> None:
         """Close every connection."""
         client, self._client = self._client, None
+        if self._values is not None:
+            self._values.close()
         if client is not None:
             await client.aclose()
+
+    async def _ask(self, values: Pool, *words: bytes) -> Any:
+        try:
+            async with asyncio.timeout(COMMAND_SECONDS):
+                return await values.ask(*words)
+        except (OSError, TimeoutError, RespError) as error:
+            raise self._down(error) from error
 
     async def _run(self, command: Callable[[Any], Awaitable[T]]) -> T:
         client = self._client or await self._open()
@@ -68,10 +93,13 @@ class Redis:
             async with asyncio.timeout(COMMAND_SECONDS):
                 return await command(client)
         except (OSError, TimeoutError, errors.RedisError) as error:
-            # all of them: the commands are ours and right, so what the server refuses it cannot do now (its disk is
-            # full: MISCONF, it is a replica, its memory is used up)
-            reason = str(error) or type(error).__name__
-            raise DependencyDown(f"Redis at {_place(self._url)} cannot be used now: {reason}", retry_after=2) from error
+            raise self._down(error) from error
+
+    def _down(self, error: Exception) -> DependencyDown:
+        # whatever it is: the commands are ours and right, so what the server refuses it cannot do now (its disk is
+        # full: MISCONF, it is a replica, its memory is used up)
+        reason = str(error) or type(error).__name__
+        return DependencyDown(f"Redis at {_place(self._url)} cannot be used now: {reason}", retry_after=2)
 
     async def _open(self) -> Any:
         async with self._opening:
