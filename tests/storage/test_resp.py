@@ -94,6 +94,7 @@ async def test_values_of_any_size_come_back_beside_each_other(pool: Pool) -> Non
 
     async with asyncio.timeout(30):
         await asyncio.gather(*(both(number) for number in range(12)))
+    assert all(connection._answer is None for connection in pool._idle), "an idle connection keeps no value"
 
 
 @on_the_servers_loop

@@ -1,7 +1,7 @@
 """Redis (or Valkey): a few commands with timeouts. Whoever uses it must do without it too.
 
-redis-py costs 0.4 CPU-seconds and 8 MB to import, so it is imported at the first command that needs it, off the event loop: not
-for values at a plain address, which pass by it (:mod:`caravan_storage.resp`).
+redis-py costs 0.4 CPU-seconds and 8 MB to import, so it is imported at the first command that needs it, off the event
+loop: not for values at a plain address, which pass by it (:mod:`caravan_storage.resp`).
 """
 
 from __future__ import annotations

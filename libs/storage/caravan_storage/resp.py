@@ -193,7 +193,10 @@ class _Connection(asyncio.BufferedProtocol):
         answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._answer = answer
         transport.writelines(_packed(words))
-        return await answer
+        try:
+            return await answer
+        finally:
+            self._answer = None  # it has the value, which may be large
 
     def close(self) -> None:
         self._answer = None
