@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+
 import pytest
 from caravan_contracts.errors import InvalidRequest
 from caravan_contracts.file_content import LONGEST_LINE, ContentCheck, WrongContent
 from caravan_contracts.files import LONGEST_NAME, check_purpose, plain_name
-from caravan_gateway.files.content import disposition
+from caravan_gateway.asgi import Event
+from caravan_gateway.files.content import Bytes, disposition
 from caravan_gateway.files.ranges import RangeNotSatisfiable, wanted
 from hypothesis import given
 from hypothesis import strategies as st
@@ -128,3 +132,20 @@ def test_ranges(header: str, range: tuple[int, int] | None) -> None:
 def test_ranges_behind_the_end(header: str) -> None:
     with pytest.raises(RangeNotSatisfiable):
         wanted(header, 10)
+
+
+async def test_a_file_that_breaks_off_when_its_client_has_gone_breaks_nothing_else() -> None:
+    async def none() -> AsyncIterator[bytes]:
+        for piece in ():
+            yield piece
+
+    async def send(event: Event) -> None:
+        """As a server does for a client that has gone."""
+
+    answer = await Bytes.open(none(), 10, 200, {})
+    await answer({"type": "http"}, _never, send)
+
+
+async def _never() -> Event:
+    await asyncio.Event().wait()
+    return {}

@@ -116,6 +116,21 @@ async def test_what_is_no_http_is_refused_in_our_shape(ask: Callable[[bytes], Aw
     assert error_of(await ask(both), 400) == "invalid_http"
 
 
+async def test_a_request_whose_body_is_no_http_has_no_line_any_more() -> None:
+    seen: list[object] = []
+
+    async def look(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope.get("caravan_line"))
+        assert (await receive())["type"] == "http.disconnect"
+
+    async with serving(look) as (host, port, _), asyncio.timeout(30):
+        reader, writer = await asyncio.open_connection(host, port)
+        writer.write(HEAD + b"transfer-encoding: chunked\r\n\r\nno chunk\r\n")
+        assert error_of(await reader.read(), 400) == "invalid_http"
+        writer.close()
+    assert seen == [None]
+
+
 @pytest.mark.parametrize("size", [2, 524_288, 530_000, 1_300_000])
 async def test_leaving_is_seen_behind_a_body_of_any_size(size: int) -> None:
     begun, taken, left = asyncio.Event(), asyncio.Event(), asyncio.Event()

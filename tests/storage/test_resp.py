@@ -51,7 +51,17 @@ def test_any_cutting_gives_the_same_replies(made: list[tuple[Reply, bytes]], cut
 
 @pytest.mark.parametrize(
     "data",
-    [b"$x\r\n", b"*1\r\n", b"HTTP/1.1 400\r\n", b":\r\n", b"+OK\r\n+OK\r\n", b"$1\r\nabcd", b"$1\r\nabc", b"a" * 4096],
+    [
+        b"$x\r\n",
+        b"*1\r\n",
+        b"HTTP/1.1 400\r\n",
+        b":\r\n",
+        b"+OK\r\n+OK\r\n",
+        b"$1\r\nabcd",
+        b"$1\r\nabc",
+        b"a" * 4096,
+        b"$9999999999\r\n",
+    ],
 )
 def test_what_is_no_reply_is_refused(data: bytes) -> None:
     with pytest.raises(RespLost, match="no Redis"):
@@ -145,3 +155,16 @@ async def test_a_wrong_password_and_a_database_are_told(servers: Servers) -> Non
     assert await second.ask(b"DEL", b"resp-second") == 1
     for each in (wrong, second, first):
         each.close()
+
+
+@on_the_servers_loop
+async def test_what_is_under_way_when_the_pool_closes_is_closed_behind_its_answer(servers: Servers) -> None:
+    address = Address.of(servers.redis_url)
+    assert address is not None
+    leaving = Pool(address, 2.0, 1)
+    asking = asyncio.create_task(leaving.ask(b"CLIENT", b"ID"))
+    await asyncio.sleep(0)
+    leaving.close()
+    async with asyncio.timeout(30):
+        assert isinstance(await asking, int)
+    assert not leaving._idle

@@ -16,6 +16,8 @@ _HEAD: Final = 4096
 """Bytes read at once while it is not known how long a value is."""
 _TOGETHER: Final = 64 * 1024
 """Longest command that is put together first: its bytes are copied, and it leaves in one piece."""
+_MOST_DIGITS: Final = 9
+"""Of a value's length: Redis has none over 512 MB."""
 _END: Final = b"\r\n"
 _BULK, _ERROR, _NUMBER, _TEXT = b"$-:+"
 
@@ -65,6 +67,7 @@ class Pool:
         self._connect_seconds = connect_seconds
         self._turns = asyncio.Semaphore(limit)
         self._idle: list[_Connection] = []
+        self._closed = False
 
     async def ask(self, *words: bytes) -> Reply:
         """What the server answers to one command, which has to be one that may be said twice. Raises RespError, OSError
@@ -80,7 +83,8 @@ class Pool:
             return await self._asked(await self._connect(), words)
 
     def close(self) -> None:
-        """Close what is idle."""
+        """Close what is idle, and what is under way as soon as it has its answer."""
+        self._closed = True
         while self._idle:
             self._idle.pop().close()
 
@@ -88,13 +92,19 @@ class Pool:
         try:
             reply = await connection.ask(words)
         except RespError:
-            self._idle.append(connection)
+            self._rest(connection)
             raise
         except BaseException:  # cancelled, too: its answer would be taken for that to the next command
             connection.close()
             raise
-        self._idle.append(connection)
+        self._rest(connection)
         return reply
+
+    def _rest(self, connection: _Connection) -> None:
+        if self._closed:
+            connection.close()
+        else:
+            self._idle.append(connection)
 
     async def _connect(self) -> _Connection:
         address, loop = self._address, asyncio.get_running_loop()
@@ -144,7 +154,7 @@ class Replies:
 
     def _said(self, kind: int, line: bytes, rest: int) -> tuple[Reply] | None:
         """What a line says; None when a value follows, of which `rest` bytes are there."""
-        if kind == _BULK and line.isdigit():
+        if kind == _BULK and line.isdigit() and len(line) <= _MOST_DIGITS:
             self._value = bytearray(int(line) + 2)
             if rest > len(self._value):
                 raise RespLost("this is no Redis: it said more than it was asked")

@@ -139,7 +139,9 @@ class CompletionRoute:
         kind = headers.get(b"content-type", b"application/json")
         if b"json" not in kind:
             raise UnsupportedMediaType("the body should be application/json")
-        line: Line = scope.pop("caravan_line")
+        line: Line | None = scope.pop("caravan_line", None)
+        if line is None:
+            raise ClientGone("the client went away before its request began")
         limit = self._settings.max_body_bytes
         body = line.body(limit)
         if body is None:

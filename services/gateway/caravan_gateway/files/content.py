@@ -17,6 +17,7 @@ from fastapi import Request, Response
 from caravan_gateway.asgi import Headers, Receive, Scope, Send
 from caravan_gateway.errors import response
 from caravan_gateway.files.ranges import RangeNotSatisfiable, wanted
+from caravan_gateway.line import Line
 
 log = logging.getLogger(__name__)
 
@@ -88,16 +89,19 @@ class Bytes(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send them; whoever goes away, or takes nothing for a minute, gets no more."""
+        line: Line | None = scope.get("caravan_line")  # none once the client has gone
         leaving = asyncio.create_task(_left(receive))
         try:
             async with _closing(self._pieces):
                 await self._send(send, leaving)
         except TimeoutError:
             log.info("a client took nothing for %g s", _STALLED_SECONDS)
-            scope["caravan_line"].cut()
+            if line is not None:
+                line.cut()
         except CaravanError as error:  # the head has promised more: only a broken line tells that it does not come
             log.warning("a file cannot be read to its end: %s", error.message)
-            scope["caravan_line"].cut()
+            if line is not None:
+                line.cut()
         finally:
             leaving.cancel()
 
