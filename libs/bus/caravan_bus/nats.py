@@ -25,9 +25,9 @@ lazily("aiohttp")
 
 import nats.errors  # noqa: E402
 from nats.aio.client import Client  # noqa: E402
-from nats.aio.client import Server as NatsServer  # noqa: E402
 from nats.aio.transport import TcpTransport  # noqa: E402
 
+from caravan_bus import reconnecting  # noqa: E402
 from caravan_bus.transport import Callback, Message, Subscription, call_all  # noqa: E402
 from caravan_bus.wire import Wire  # noqa: E402
 
@@ -37,11 +37,8 @@ PENDING_LIMIT = 32 * 1024 * 1024
 """Bytes waiting for a slow server before nats-py would block; the credit window keeps us far below."""
 _LATER = 65_536
 _CLOSE_SECONDS = 5.0
-_NO_END = ("permissions violation", "invalid subject", "invalid publish subject", "maximum subscriptions")
-"""Errors after which the server keeps the connection."""
 _PONG = b"PONG\r\n"
 _FIRST_PAUSE = 0.1
-_MAX_BACKOFF = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +181,7 @@ class _TapClient(Client):
             except Exception as error:  # noqa: BLE001 - what is no NATS may answer anything, and NATS come back
                 await self._error_cb(error)
                 self._status = Client.RECONNECTING
-                await asyncio.sleep(_MAX_BACKOFF * random.uniform(0.5, 1.0))
+                await asyncio.sleep(reconnecting.LONGEST_PAUSE * random.uniform(0.5, 1.0))
 
     def abort(self) -> None:
         """Leave the connection as it is: a server that reads nothing would hold its closing up."""
@@ -208,21 +205,11 @@ class _TapClient(Client):
         if word == b"PONG":
             await self._process_pong()
         elif word == b"-ERR":
-            await refused(self, rest.decode("utf-8", "replace"))
+            await reconnecting.refused(self, rest.decode("utf-8", "replace"))
         elif word == b"INFO":
             await self._process_info(orjson.loads(rest))
         else:
             await self._process_op_err(nats.errors.ProtocolError(f"unknown word {word[:40]!r}"))
-
-
-async def refused(client: Client, why: str) -> None:
-    """An -ERR of the server: nats-py would leave for ever; a user that a reload took away may be given back by the
-    next."""
-    why = why.strip(" '").lower()
-    error = nats.errors.Error(f"nats: {why}")
-    await client._error_cb(error)
-    if not why.startswith(_NO_END):
-        await client._process_op_err(error)
 
 
 class _NatsSubscription:
@@ -334,6 +321,7 @@ class NatsTransport:
                 self._client.abort()
         try:
             async with asyncio.timeout(_CLOSE_SECONDS):
+                await reconnecting.end(self._client)
                 await self._client.close()
         except (TimeoutError, OSError) as error:
             log.warning("NATS was left unasked: %r", error)
@@ -356,11 +344,6 @@ class NatsTransport:
         # one line for each new trouble: an outage repeats the same one ten times a second
         log.log(logging.DEBUG if text == self.problem else logging.WARNING, "NATS: %s", text)
         self.problem = text
-
-    def _pause(self, servers: list[NatsServer], info: dict[str, Any]) -> tuple[NatsServer | None, float]:
-        server = min(servers, key=lambda s: s.reconnects)
-        pause = min(_MAX_BACKOFF, 0.05 * 2 ** min(server.reconnects, 6))
-        return server, pause * random.uniform(0.5, 1.0)
 
 
 async def _unused(_: Any) -> None:
@@ -388,7 +371,7 @@ async def connect(options: NatsOptions, patience: float | None = None) -> NatsTr
                 disconnected_cb=transport._on_disconnected,
                 reconnected_cb=transport._on_reconnected,
                 error_cb=transport._on_error,
-                reconnect_to_server_handler=transport._pause,
+                reconnect_to_server_handler=reconnecting.pause,
             )
     except (TimeoutError, OSError, nats.errors.Error) as error:
         raise DependencyDown(

@@ -11,12 +11,11 @@ from typing import Any
 from faststream.nats import NatsBroker
 from nats import errors
 
+from caravan_bus import reconnecting
 from caravan_bus.control.messages import Answering, Counts
-from caravan_bus.nats import NatsOptions, refused
+from caravan_bus.nats import NatsOptions
 
 log = logging.getLogger(__name__)
-
-_LONGEST_PAUSE = 2.0
 
 
 def make(options: NatsOptions, counts: Counts) -> NatsBroker:
@@ -28,7 +27,7 @@ def make(options: NatsOptions, counts: Counts) -> NatsBroker:
         inbox_prefix=f"_INBOX.{options.user}",
         max_reconnect_attempts=-1,
         reconnect_time_wait=0,
-        reconnect_to_server_handler=_pause,
+        reconnect_to_server_handler=reconnecting.pause,
         connect_timeout=2,
         ping_interval=5,
         max_outstanding_pings=2,
@@ -51,7 +50,7 @@ async def start(broker: NatsBroker) -> bool:
             log.info("waiting for NATS: %r", error)
             await broker.stop()
         await asyncio.sleep(pause * random.uniform(0.5, 1.0))
-        pause = min(_LONGEST_PAUSE, pause * 2)
+        pause = min(reconnecting.LONGEST_PAUSE, pause * 2)
 
 
 def _never_leave(broker: NatsBroker) -> None:
@@ -60,7 +59,7 @@ def _never_leave(broker: NatsBroker) -> None:
     connection = broker._connection
     if connection is not None:
         connection._error_cb = _on_error
-        connection._process_err = partial(refused, connection)  # type: ignore[method-assign]
+        connection._process_err = partial(reconnecting.refused, connection)  # type: ignore[method-assign]
 
 
 async def drain(broker: NatsBroker, timeout: float, counts: Counts | None = None) -> None:
@@ -85,6 +84,8 @@ async def stop(broker: NatsBroker) -> None:
     connection = broker._connection
     try:
         async with asyncio.timeout(5.0):
+            if connection is not None:
+                await reconnecting.end(connection)
             await broker.stop()
     except Exception as error:  # noqa: BLE001 - see drain
         log.info("left NATS unasked: %r", error)
@@ -107,8 +108,3 @@ async def _on_error(error: Exception) -> None:
     """A lost line is told by the other connection, once; here it would be one record per try."""
     lost = isinstance(error, OSError | errors.UnexpectedEOF | errors.StaleConnectionError)
     log.log(logging.DEBUG if lost else logging.WARNING, "NATS: %s", str(error) or repr(error))
-
-
-def _pause(servers: Any, _info: Any) -> tuple[Any, float]:
-    server = min(servers, key=lambda s: s.reconnects)
-    return server, min(_LONGEST_PAUSE, 0.05 * 2 ** min(server.reconnects, 6)) * random.uniform(0.5, 1.0)
