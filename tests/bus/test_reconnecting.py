@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from caravan_bus.control import broker as brokers
 from caravan_bus.control.messages import Counts
-from caravan_bus.nats import NatsOptions, NatsTransport
+from caravan_bus.nats import NatsOptions, NatsTransport, connect
+from caravan_contracts.errors import DependencyDown
 from nats.aio.client import Client
+from nats.aio.transport import TcpTransport
 
 from tests.bus.lines import NatsLine
 
@@ -30,7 +32,7 @@ async def in_a_try(server: NatsLine, client: Client, result: Callable[[], Any]) 
     """The task that reconnects, in a try whose `result` is there when it is cancelled."""
     trying = asyncio.Event()
 
-    async def connect(_: Any) -> None:
+    async def tries(_: Any) -> None:
         trying.set()
         try:
             await asyncio.Event().wait()
@@ -38,7 +40,7 @@ async def in_a_try(server: NatsLine, client: Client, result: Callable[[], Any]) 
             client.__dict__.pop("_connect_to_server")
             await result()
 
-    client._connect_to_server = connect  # type: ignore[method-assign]
+    client._connect_to_server = tries  # type: ignore[method-assign]
     await server.kill()
     async with asyncio.timeout(30):
         await trying.wait()
@@ -72,7 +74,7 @@ async def test_a_try_that_succeeds_as_the_line_is_closed_leaves_no_connection(se
         async with asyncio.timeout(30):
             while True:
                 try:
-                    return await client._connect_to_server(client._current_server)  # type: ignore[arg-type]
+                    return await Client._connect_to_server(client, client._current_server)  # type: ignore[arg-type]
                 except OSError:
                     await asyncio.sleep(0.01)
 
@@ -91,6 +93,21 @@ async def test_one_cancellation_is_enough(server: NatsLine) -> None:
     task = await in_a_try(server, line.client, refused)
     task.cancel()
     assert await asyncio.wait((task,), timeout=30) == ({task}, set())
+
+
+async def test_patience_ends(server: NatsLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when it does just as a try of the first connection fails."""
+
+    async def fails_when_cancelled(*_: object, **__: object) -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise ConnectionRefusedError("at the very moment") from None
+
+    monkeypatch.setattr(TcpTransport, "connect", fails_when_cancelled)
+    connecting = asyncio.create_task(connect(NatsOptions(server.server.url, "tester"), patience=0.05))
+    assert await asyncio.wait((connecting,), timeout=30) == ({connecting}, set())
+    assert isinstance(connecting.exception(), DependencyDown)
 
 
 async def test_so_do_brokers(server: NatsLine) -> None:

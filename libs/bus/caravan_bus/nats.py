@@ -169,6 +169,10 @@ class _TapClient(Client):
         self._flush_now()  # what waited for one turn more
         await super()._send_ping(future)
 
+    async def _connect_to_server(self, server: Any) -> None:
+        reconnecting.heed_cancellation()  # lost in the try before it, when the first connection has a time limit
+        await super()._connect_to_server(server)
+
     async def _attempt_reconnect(self) -> None:
         # what was not written yet is dropped: whoever asked asks somebody else while the line is down
         self._pending = []

@@ -13,6 +13,8 @@ from typing import Any
 import nats.errors
 from nats.aio.client import Client, Server
 
+from caravan_bus.tasks import cancel_and_wait
+
 LONGEST_PAUSE = 2.0
 """Seconds between two tries."""
 _FIRST_PAUSE = 0.05
@@ -23,22 +25,24 @@ _NO_END = ("permissions violation", "invalid subject", "invalid publish subject"
 
 def pause(servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
     """For nats-py's `reconnect_to_server_handler`, which is asked before each try: the server that failed least, and
-    growing, jittered seconds to wait before it. Raises CancelledError in a task that was cancelled already."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
+    growing, jittered seconds to wait before it. Raises CancelledError, see :func:`heed_cancellation`."""
+    heed_cancellation()
     server = min(servers, key=lambda s: s.reconnects)
     seconds = min(LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(server.reconnects, _DOUBLED))
     return server, seconds * random.uniform(0.5, 1.0)
 
 
+def heed_cancellation() -> None:
+    """Raise CancelledError in a task that was cancelled, and may have lost that."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 async def end(client: Client) -> None:
     """To be called before `client.close`, which goes on before reconnecting has ended: a connection made at that very
     moment would stay."""
-    task = client._reconnection_task
-    if task is not None and not task.done():
-        task.cancel()
-        await asyncio.wait((task,))
+    await cancel_and_wait(client._reconnection_task)
 
 
 async def refused(client: Client, why: str) -> None:
