@@ -18,6 +18,14 @@ async def line(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 
 
 @pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[NatsLine]:
+    made = NatsLine(tmp_path)
+    await made.start()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
 async def party(line: Line) -> AsyncIterator[Party]:
     made = Party(line)
     yield made

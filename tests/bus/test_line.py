@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import nats.errors
 import pytest
@@ -17,14 +15,6 @@ from tests.bus.lines import Line, NatsLine
 from tests.infrastructure.embedded import EmbeddedNats
 
 MIB = 1024 * 1024
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[NatsLine]:
-    made = NatsLine(tmp_path)
-    await made.start()
-    yield made
-    await made.close()
 
 
 async def made(server: NatsLine) -> NatsTransport:

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,14 +17,6 @@ from nats.aio.client import Client
 from nats.aio.transport import TcpTransport
 
 from tests.bus.lines import NatsLine
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[NatsLine]:
-    made = NatsLine(tmp_path)
-    await made.start()
-    yield made
-    await made.close()
 
 
 async def in_a_try(server: NatsLine, client: Client, result: Callable[[], Any]) -> asyncio.Task[None]:
