@@ -101,6 +101,24 @@ async def test_patience_ends(server: NatsLine, monkeypatch: pytest.MonkeyPatch) 
     assert isinstance(connecting.exception(), DependencyDown)
 
 
+async def test_who_was_cancelled_may_connect_to_clean_up(server: NatsLine) -> None:
+    begun = asyncio.Event()
+
+    async def work() -> bool:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            line = await transport(server)
+            await line.close()
+        return line.client.is_closed
+
+    task = asyncio.create_task(work())
+    await begun.wait()
+    task.cancel()
+    assert await task
+
+
 async def test_so_do_brokers(server: NatsLine) -> None:
     broker = brokers.make(NatsOptions(server.server.url, "tester"), Counts())
     await brokers.start(broker)

@@ -62,6 +62,7 @@ class _TapClient(Client):
         self._flush_due = False
         self._at_turn_end: list[Callable[[], None]] = []
         self._loop = asyncio.get_running_loop()
+        self._cancelled_before = reconnecting.cancellations()
         self._later: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue(_LATER)
         self.dropped = 0
         """Messages that were not sent because the server did not take what was sent before."""
@@ -170,7 +171,8 @@ class _TapClient(Client):
         await super()._send_ping(future)
 
     async def _connect_to_server(self, server: Any) -> None:
-        reconnecting.heed_cancellation()  # lost in the try before it, when the first connection has a time limit
+        # lost in the try before it, when the first connection has a time limit
+        reconnecting.heed_cancellation(self._cancelled_before)
         await super()._connect_to_server(server)
 
     async def _attempt_reconnect(self) -> None:

@@ -32,11 +32,17 @@ def pause(servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
     return server, seconds * random.uniform(0.5, 1.0)
 
 
-def heed_cancellation() -> None:
-    """Raise CancelledError in a task that was cancelled, and may have lost that."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
+def heed_cancellation(earlier: int = 0) -> None:
+    """Raise CancelledError in a task that was cancelled, and may have lost that; `earlier` cancellations do not count,
+    for who cleans up after one may connect for it."""
+    if cancellations() > earlier:
         raise asyncio.CancelledError
+
+
+def cancellations() -> int:
+    """How often the current task was cancelled."""
+    task = asyncio.current_task()
+    return task.cancelling() if task is not None else 0
 
 
 async def end(client: Client) -> None:
