@@ -238,6 +238,7 @@ async def test_a_stream_during_which_the_line_broke_is_thrown_away(scene: Scene)
     recorder, tap = await scene.record()
     stream = await caller.router.send(request())
     assert await stream.read() == b"one "
+    await until(lambda: recorder.tapes.open == 1, what="the recorder has a line of its own, and may hear it later")
     await scene.line.kill()
     await scene.line.start()
     await until(lambda: recorder.tally.lost[Loss.DAMAGED] == 1)
