@@ -104,6 +104,8 @@ class InferenceClient:
         if guard is not None:
             wanted = await guard.body()
         call = Call(Request(verb, facts, wanted, context, provider_data), self._router, self._claims, route is not None)
+        stored = b"" if storing is None else body
+        del body, wanted  # the call forgets them once they are on their way
         if route is None:
             attempts = Attempts(call, candidates, self._state)
         else:
@@ -118,7 +120,7 @@ class InferenceClient:
         except BaseException:  # a client that went away, too
             await call.release()
             raise
-        return Asked(facts, answer if storing is None else storing.tape(answer, body, context, facts), call)
+        return Asked(facts, answer if storing is None else storing.tape(answer, stored, context, facts), call)
 
     async def takes(self, verb: Verb, body: bytes, context: RequestContext) -> bool:
         """Whether a request in other words than OpenAI's may be asked for with :meth:`ask` as it is: all that may

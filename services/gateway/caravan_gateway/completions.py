@@ -158,7 +158,9 @@ class CompletionRoute:
         watched.deadline = context.deadline
         progress.began = time.perf_counter()
         keys = provider_data(headers)
-        source, streams, more = await self._begin(progress, body, headers, context, keys)
+        beginning = self._begin(progress, body, headers, context, keys)
+        del body  # it may be large, and its answer take long
+        source, streams, more = await beginning
         if not streams:
             answer = await source.read_all(MAX_ANSWER)
             begun = self._begun(progress, source, request_id, more)
@@ -193,7 +195,9 @@ class CompletionRoute:
             )
             progress.asked, progress.followed = found.asked, found.followed
             return found.source, found.stream, found.headers
-        progress.asked = asked = await self._client.ask(self._verb, body, context, provider_data)
+        asking = self._client.ask(self._verb, body, context, provider_data)
+        del body
+        progress.asked = asked = await asking
         return asked.stream, asked.facts.stream, NO_HEADERS
 
     async def _fail(self, error: CaravanError, progress: Progress, send: Send, request_id: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 
 import orjson
 from caravan_bus import metrics, tracing
@@ -41,8 +41,7 @@ class InferenceService:
         span = _span(inbound, provider, process.traceparent)
         began = time.perf_counter()
         try:
-            call = await self._read(inbound, span.traceparent)
-            result = await self._run(provider, call, sender)
+            result = await self._run(provider, await self._read(inbound, span.traceparent), sender)
         except BaseException as error:
             code = error.code or "" if isinstance(error, CaravanError) else type(error).__name__
             metrics.WORKER_REQUESTS.labels(spec.provider, inbound.verb, "error").inc()
@@ -50,7 +49,7 @@ class InferenceService:
             process.end(error, code)
             _log_end(inbound, began, code)
             raise
-        sender.end(result.summary, result.tail + call.verb.end_mark if spec.stream else result.tail)
+        sender.end(result.summary, result.tail + Verb(inbound.verb).end_mark if spec.stream else result.tail)
         metrics.WORKER_REQUESTS.labels(spec.provider, inbound.verb, "ok").inc()
         if tracing.enabled():
             span.set(_attributes(result.summary))
@@ -58,16 +57,17 @@ class InferenceService:
             process.end()
         _log_end(inbound, began, "")
 
-    async def _run(self, provider: Provider, call: Call, output: Output) -> Result:
+    def _run(self, provider: Provider, call: Call, output: Output) -> Awaitable[Result]:
         if call.verb is Verb.RERANK:
             tenant = call.context.principal.tenant
             if self._pool.model_type(call.spec.provider, call.spec.model, tenant) is ModelType.EMBEDDING:
-                return await rerank.by_embeddings(provider, call)
-        return await provider.run(call, output)
+                return rerank.by_embeddings(provider, call)
+        return provider.run(call, output)
 
     async def _read(self, inbound: Inbound, traceparent: str) -> Call:
         message = inbound.message
         body = await body_of(message, self._claims)
+        message.data = b""  # it may be large; whoever serves the call lets go of it when the upstream has it
         keys = message.headers.get(h.PROVIDER_DATA)
         credentials: Mapping[str, str] = orjson.loads(keys) if keys else {}
         context = inbound.context

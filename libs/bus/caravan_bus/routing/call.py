@@ -62,20 +62,19 @@ class Call:
     async def send(self, candidate: Candidate, spec: CallSpec, attempt: int, body: bytes | None = None) -> RoutedStream:
         """Ask a target; returns once a worker accepted. `body` instead of the request's own. Raises what
         :meth:`Router.send` raises."""
-        request = self.request
-        context = request.context
-        hop = _span(request.verb, context.traceparent, candidate, attempt)
+        verb, context = self.request.verb, self.request.context
+        hop = _span(verb, context.traceparent, candidate, attempt)
         if hop.traceparent != context.traceparent:
             context = context.with_traceparent(hop.traceparent)
         if body is not None and context.idempotency_key:
             context = replace(context, idempotency_key="")  # to a provider another body is another request
         try:
-            data, claim = request.body if body is None else body, ""
+            data, claim = self.request.body if body is None else body, ""
             if len(data) > INLINE_LIMIT or self._claim:
                 data, claim = await self._packed(body)
             extra = {**self._extra, h.CLAIM: claim} if claim else self._extra
             affinity = self._head if candidate.inline else b""
-            outbound = Outbound(SERVICE, request.verb.value, spec, data, context, affinity, extra, self._size)
+            outbound = Outbound(SERVICE, verb.value, spec, data, context, affinity, extra, self._size)
             stream = await self._router.send(outbound)
         except BaseException as error:  # a client that went away, too
             hop.end(error, (error.code or "") if isinstance(error, CaravanError) else "")

@@ -18,12 +18,12 @@ END_SECONDS: Final = 1.0
 class Forwarding:
     """For one stream; see :class:`Sink`."""
 
-    __slots__ = ("_answer", "_began", "_body", "_events", "_first", "_output", "_tail", "done", "ending", "room")
+    __slots__ = ("_answer", "_began", "_events", "_first", "_output", "_several", "_tail", "done", "ending", "room")
 
-    def __init__(self, events: EventForwarder, output: Output, began: float, body: bytes, answer: Answer) -> None:
-        """`began` by `time.perf_counter`; `answer` is the one to `body`, and `events` reads it. An upstream that has
-        finished it and does not say so is not waited for long."""
-        self._body = body
+    def __init__(self, events: EventForwarder, output: Output, began: float, several: bool, answer: Answer) -> None:
+        """`began` by `time.perf_counter`; `events` reads `answer`, which may have `several` choices. An upstream that
+        has finished it and does not say so is not waited for long."""
+        self._several = several
         self._answer = answer
         self._events = events
         self._output = output
@@ -62,6 +62,6 @@ class Forwarding:
         return events.summary(self._first), self._tail
 
     def _soon_over(self) -> None:
-        if b'"n"' not in self._body:  # of several choices one may have finished long before another
+        if not self._several:  # of several choices one may have finished long before another
             self.ending = True
             self._answer.end_within(END_SECONDS)

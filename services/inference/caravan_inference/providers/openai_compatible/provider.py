@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import orjson
@@ -113,7 +114,6 @@ class OpenAICompatible:
             endpoint = Endpoint(self.options.id, self._config.rerank.path, self._config.rerank.dialect)
             return await rerank(call, self._client, self._auth(call.credentials), endpoint)
         began = time.perf_counter()
-        body = self._body(call)
         headers = self._auth(call.credentials, self._preset.messages_key if call.verb is Verb.MESSAGES else "")
         if call.verb is Verb.MESSAGES:
             headers = messages.headers(headers, call.context)
@@ -121,8 +121,14 @@ class OpenAICompatible:
             headers["traceparent"] = call.context.traceparent
         if call.context.idempotency_key:
             headers["Idempotency-Key"] = call.context.idempotency_key
+        client = self._client
+        if client is None:
+            raise RuntimeError("the provider was not started")
+        several = call.spec.stream and b'"n"' in call.body
         try:
-            return await self._exchange(call, body, headers, output, began)
+            posting = client.post(_PATHS[call.verb], self._body(call), headers, time_left(call.context))
+            call = replace(call, body=b"")  # it may be large, and the answer take long
+            return await self._exchange(client, posting, call, several, output, began)
         except OSError as error:  # TimeoutError is one
             if _is_late(call, error):
                 raise DeadlineExceeded("the request's time is over while the provider worked on it") from error
@@ -139,28 +145,25 @@ class OpenAICompatible:
         return body
 
     async def _exchange(
-        self, call: Call, body: bytes, headers: Mapping[str, str], output: Output, began: float
+        self, client: Client, posting: Awaitable[Answer], call: Call, several: bool, output: Output, began: float
     ) -> Result:
-        client = self._client
-        if client is None:
-            raise RuntimeError("the provider was not started")
-        answer = await client.post(_PATHS[call.verb], body, headers, time_left(call.context))
+        answer = await posting
         try:
             if answer.status >= 300:
                 raise refusal(self.options.id, answer.status, answer.headers, await _bounded(answer))
             if call.spec.stream:
-                return await self._stream(call, answer, output, began)
+                return await self._stream(call, answer, several, output, began)
             return await self._whole(call, answer, began)
         finally:
             client.release(answer)
 
-    async def _stream(self, call: Call, answer: Answer, output: Output, began: float) -> Result:
+    async def _stream(self, call: Call, answer: Answer, several: bool, output: Output, began: float) -> Result:
         if "json" in answer.headers.get("content-type", ""):
             raise self._no_stream(await _bounded(answer))
         shown = call.spec.shown_model
         native = call.verb is Verb.MESSAGES
         events = MessageForwarder(shown) if native else EventForwarder(shown, call.spec.include_usage)
-        forwarding = Forwarding(events, output, began, call.body, answer)
+        forwarding = Forwarding(events, output, began, several, answer)
         try:
             await answer.feed(forwarding)
         except OSError as error:
